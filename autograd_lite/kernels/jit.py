@@ -1,0 +1,157 @@
+"""How every kernel is compiled: one decorator, one cache.
+
+A kernel is a Python function over plain NumPy arrays. `kernel` hands it to Numba with the options that
+the whole library relies on, and gives it a cache whose entries go stale exactly when a source file that
+the kernel depends on changes (Numba's own cache looks at the kernel's own file only).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import numba
+from numba.core import caching
+
+HERE = pathlib.Path(__file__).resolve().parent
+JIT = not numba.config.DISABLE_JIT
+"""False under ``NUMBA_DISABLE_JIT=1``: kernels then run as plain Python (coverage, debugging)."""
+
+CONTRACT = {"contract"}
+REASSOCIATE = {"contract", "reassoc", "nsz"}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F | None = None, /, *, reassociate: bool = False, inline: bool = False) -> Any:
+    """Compile `function` on first use, once per combination of argument types.
+
+    Parameters
+    ----------
+    reassociate : bool
+        Let the compiler reorder floating-point sums, which it must in order to vectorise a reduction.
+        Never implies that NaN or infinity are absent.
+    inline : bool
+        Inline at the call site before LLVM sees it; for the short scalar functions.
+
+    Notes
+    -----
+    Division follows IEEE 754 (``error_model="numpy"``); the GIL is released while a kernel runs.
+    """
+
+    def wrap(f: F) -> Any:
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",
+            "fastmath": REASSOCIATE if reassociate else CONTRACT,
+        }
+        if inline:
+            options["forceinline"] = True
+        dispatcher = numba.njit(**options)(f)
+        if JIT:
+            dispatcher._cache = _KernelCache(f)
+        return dispatcher
+
+    return wrap if function is None else wrap(function)
+
+
+def kernel_from_source(name: str, source: str, namespace: dict[str, Any], **options: bool) -> Any:
+    """Compile generated source; `namespace` gives the names that the source uses."""
+    filename = sys._getframe(1).f_code.co_filename
+    scope = dict(namespace)
+    exec(compile(source, filename, "exec"), scope)  # noqa: S102 (the library's own text)
+    function = scope[name]
+    function.__generated_source__ = source
+    return kernel(function, **options)
+
+
+@cache
+def _source_digest(path: pathlib.Path) -> str:
+    """Digest of a kernel file and of every kernel file that it imports, directly or not."""
+    seen: set[pathlib.Path] = set()
+    todo = [path, HERE / "jit.py", HERE / "threading.py"]
+    digest = hashlib.sha256()
+    while todo:
+        file = todo.pop()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        for line in re.findall(r"^\s*from \.(\w*) import ([^#\n(]*)", file.read_text("utf-8"), re.M):
+            names = [line[0]] if line[0] else re.split(r"[,\s]+", line[1])
+            todo += [HERE / f"{name}.py" for name in names if name]
+    for file in sorted(seen):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def cache_directory() -> pathlib.Path:
+    """Where compiled kernels are kept.
+
+    ``$AUTOGRAD_LITE_CACHE``; else beside the kernels; else, where that cannot be written, the user's own
+    cache folder; else a private temporary folder. The folder holds pickles, so only its owner may write
+    there.
+    """
+    wanted = os.environ.get("AUTOGRAD_LITE_CACHE")
+    home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    choices = [pathlib.Path(wanted)] if wanted else [HERE / "__pycache__", home / "autograd_lite"]
+    for folder in choices:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            if wanted:
+                raise OSError(f"AUTOGRAD_LITE_CACHE={wanted}: cannot be written ({error})") from error
+        else:
+            return folder
+    return pathlib.Path(tempfile.mkdtemp(prefix="autograd_lite-"))
+
+
+class _Locator(caching._CacheLocator):
+    def __init__(self, function: Any, file: str) -> None:
+        self._file = pathlib.Path(file).resolve()
+        self._generated = getattr(function, "__generated_source__", None)
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(cache_directory())
+
+    def get_source_stamp(self) -> str:
+        return _source_digest(self._file)
+
+    def get_disambiguator(self) -> str:
+        if self._generated is None:
+            return str(self._line)
+        return hashlib.sha256(self._generated.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> _Locator:
+        return cls(function, file)
+
+
+class _KernelCacheImpl(caching.CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012 (the base class declares it so)
+
+
+class _KernelCache(caching.Cache):
+    _impl_class = _KernelCacheImpl
+    announced = False
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = super().load_overload(sig, target_context)
+        if found is None and not _KernelCache.announced:
+            _KernelCache.announced = True
+            if not os.environ.get("AUTOGRAD_LITE_QUIET"):
+                print(
+                    "autograd_lite: compiling kernels for this CPU (first use only; kept in "
+                    f"{cache_directory()})",
+                    file=sys.stderr,
+                )
+        return found
