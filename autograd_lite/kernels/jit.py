@@ -127,9 +127,10 @@ class _Locator(caching._CacheLocator):
         return _source_digest(self._file)
 
     def get_disambiguator(self) -> str:
+        simd = os.environ.get("AUTOGRAD_LITE_SIMD", "").strip()
         if self._generated is None:
-            return str(self._line)
-        return hashlib.sha256(self._generated.encode()).hexdigest()[:16]
+            return f"{self._line}{simd and '-simd'}{simd}"
+        return hashlib.sha256((self._generated + simd).encode()).hexdigest()[:16]
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> _Locator:
