@@ -1,0 +1,226 @@
+"""The leaves that the scalar functions are made of: one LLVM instruction, or two or three, each.
+
+Every one is generic over float32 and float64, gives its argument's type back, has no branch, and works on
+NumPy scalars too when Numba is switched off. Types are never mixed silently: an operand of another type
+is an error at compile time, so float64 cannot creep into float32 code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import typeof
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+
+from .jit import JIT
+
+_FLAGS = ("contract",)  # intrinsics set their own flags: Numba's apply to Python operators only
+_MANTISSA = {32: 23, 64: 52}
+_BIAS = {32: 127, 64: 1023}
+_ROOT_HALF = {32: 0x3F3504F3, 64: 0x3FE6A09E667F3BCD}  # bits of sqrt(1/2)
+
+
+def _emitted(arity: int, emit: Callable[..., Any], plain: Callable[..., Any]) -> Any:
+    """A function of `arity` equal floats that `emit` writes as LLVM; `plain` where Numba is off."""
+    if not JIT:
+        return plain
+
+    def signature(operands: tuple[types.Type, ...]) -> Any:
+        if operands[0] not in (types.float32, types.float64) or len(set(operands)) != 1:
+            return None
+
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+            return emit(builder, operands[0].bitwidth, *values)
+
+        return operands[0](*operands), codegen
+
+    if arity == 1:
+        return intrinsic(lambda typingctx, x: signature((x,)))
+    if arity == 2:
+        return intrinsic(lambda typingctx, x, y: signature((x, y)))
+    return intrinsic(lambda typingctx, x, y, z: signature((x, y, z)))
+
+
+def _llvm(name: str, arity: int, plain: Callable[..., Any]) -> Any:
+    def emit(builder: ir.IRBuilder, width: int, *values: Any) -> Any:
+        wanted = ir.FunctionType(values[0].type, [values[0].type] * arity)
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, wanted, f"llvm.{name}.f{width}"), values
+        )
+
+    return _emitted(arity, emit, plain)
+
+
+sqrt = _llvm("sqrt", 1, np.sqrt)
+floor = _llvm("floor", 1, np.floor)
+ceil = _llvm("ceil", 1, np.ceil)
+trunc = _llvm("trunc", 1, np.trunc)
+round_half_even = _llvm("roundeven", 1, np.round)
+magnitude = _llvm("fabs", 1, np.abs)
+copysign = _llvm("copysign", 2, np.copysign)
+minimum = _llvm("minimum", 2, np.minimum)
+maximum = _llvm("maximum", 2, np.maximum)
+fmin = _llvm("minnum", 2, np.fmin)
+fmax = _llvm("maxnum", 2, np.fmax)
+fma = _llvm("fma", 3, lambda x, y, z: x * y + z)
+"""x*y + z, rounded once (twice where Numba is off)."""
+
+
+def _emit_power_of_two(builder: ir.IRBuilder, width: int, n: Any) -> Any:
+    # Adding 1.5 * 2^mantissa leaves the integer in the low bits; the shift puts it into the exponent.
+    magic = ir.Constant(n.type, 1.5 * 2.0 ** _MANTISSA[width] + _BIAS[width])
+    word = ir.IntType(width)
+    bits = builder.bitcast(builder.fadd(n, magic), word)
+    return builder.bitcast(builder.shl(bits, ir.Constant(word, _MANTISSA[width])), n.type)
+
+
+power_of_two = _emitted(1, _emit_power_of_two, np.exp2)
+"""2**n for a whole number n in the range of normal exponents."""
+
+
+def _exponent_bits(builder: ir.IRBuilder, width: int, x: Any) -> tuple[Any, Any]:
+    word = ir.IntType(width)
+    bits = builder.bitcast(x, word)
+    above = builder.sub(bits, ir.Constant(word, _ROOT_HALF[width]))
+    return bits, builder.ashr(above, ir.Constant(word, _MANTISSA[width]))
+
+
+def _emit_exponent(builder: ir.IRBuilder, width: int, x: Any) -> Any:
+    _, k = _exponent_bits(builder, width, x)
+    magic = 1.5 * 2.0 ** _MANTISSA[width]
+    bits = int(np.array(magic, f"f{width // 8}").view(f"i{width // 8}"))
+    whole = builder.bitcast(builder.add(k, ir.Constant(k.type, bits)), x.type)
+    return builder.fsub(whole, ir.Constant(x.type, magic))
+
+
+def _emit_mantissa(builder: ir.IRBuilder, width: int, x: Any) -> Any:
+    bits, k = _exponent_bits(builder, width, x)
+    return builder.bitcast(builder.sub(bits, builder.shl(k, ir.Constant(k.type, _MANTISSA[width]))), x.type)
+
+
+def _plain_exponent(x: Any) -> Any:
+    m, e = np.frexp(x)
+    return type(x)(e - (m < np.sqrt(type(x)(0.5))))
+
+
+def _plain_mantissa(x: Any) -> Any:
+    m, _ = np.frexp(x)
+    return m + m if m < np.sqrt(type(x)(0.5)) else m
+
+
+exponent = _emitted(1, _emit_exponent, _plain_exponent)
+"""The whole number n, as a float, for which x = m * 2**n with sqrt(1/2) <= m < sqrt(2); x normal, > 0."""
+mantissa = _emitted(1, _emit_mantissa, _plain_mantissa)
+"""The m of `exponent`."""
+
+
+@intrinsic
+def _like(typingctx: Any, x: Any, value: Any) -> Any:
+    if x not in (types.float32, types.float64):
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        return context.cast(builder, values[1], value, x)
+
+    return x(x, value), codegen
+
+
+def _plain_like(x: Any, value: Any) -> Any:
+    return type(x)(value)
+
+
+like = _like if JIT else _plain_like
+"""like(x, value): the value in the type of x; a constant costs nothing at run time."""
+
+
+@intrinsic
+def _where(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
+    if a != b or condition != types.boolean:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        return builder.select(*values)
+
+    return a(condition, a, b), codegen
+
+
+def _plain_where(condition: Any, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+where = _where if JIT else _plain_where
+"""where(condition, a, b) without a branch; both sides are computed, and only the chosen one counts."""
+
+
+@intrinsic
+def _horner(typingctx: Any, x: Any, coefficients: Any) -> Any:
+    if x not in (types.float32, types.float64) or getattr(coefficients, "dtype", None) != x:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        at, table = values
+        terms = [builder.extract_value(table, i) for i in range(coefficients.count)]
+        result = terms.pop()
+        while terms:
+            result = builder.fadd(builder.fmul(result, at, _FLAGS), terms.pop(), _FLAGS)
+        return result
+
+    return x(x, coefficients), codegen
+
+
+def _plain_horner(x: Any, coefficients: Any) -> Any:
+    result = coefficients[-1]
+    for c in coefficients[-2::-1]:
+        result = result * x + c
+    return result
+
+
+horner = _horner if JIT else _plain_horner
+"""horner(x, c) = c[0] + c[1]*x + c[2]*x**2 + ..., unrolled, one fused multiply-add per term."""
+
+
+def constants(single: Any, double: Any) -> Any:
+    """A function of x that gives `single` for float32 and `double` for float64, at compile time.
+
+    A table is a tuple of floats, or a named tuple of floats and such tuples; the floats are rounded to their type here.
+    """
+
+    def rounded(value: Any, dtype: Any) -> Any:
+        if not isinstance(value, tuple):
+            return dtype(value)
+        fields = [rounded(v, dtype) for v in value]
+        return type(value)(*fields) if hasattr(value, "_fields") else tuple(fields)
+
+    tables = {types.float32: rounded(single, np.float32), types.float64: rounded(double, np.float64)}
+    if not JIT:
+        return lambda x: tables[typeof(x)]
+
+    def choose(typingctx: Any, x: Any) -> Any:
+        table = tables.get(x)
+        if table is None:
+            return None
+        table_type = typeof(table)
+
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+            return context.get_constant_generic(builder, table_type, table)
+
+        return table_type(x), codegen
+
+    return intrinsic(choose)
+
+
+def by_type(single: Callable[..., Any], double: Callable[..., Any]) -> Any:
+    """A function of x, callable from kernels, that is `single` for float32 and `double` for float64."""
+
+    def function(x: Any) -> Any:
+        return single(x) if isinstance(x, np.float32) else double(x)
+
+    if JIT:
+        options = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+        choice = {types.float32: single, types.float64: double}
+        overload(function, jit_options=options, strict=False)(lambda x: choice.get(x))
+    return function
