@@ -1,0 +1,1 @@
+"""autograd_lite: reverse-mode automatic differentiation over Numba kernels, with PyTorch's names."""

@@ -62,14 +62,18 @@ def kernel(function: F | None = None, /, *, reassociate: bool = False, inline: b
     return wrap if function is None else wrap(function)
 
 
-def kernel_from_source(name: str, source: str, namespace: dict[str, Any], **options: bool) -> Any:
-    """Compile generated source; `namespace` gives the names that the source uses."""
+def kernels_from_source(source: str, namespace: dict[str, Any], **options: bool) -> dict[str, Any]:
+    """Compile every function of generated source; `namespace` gives the other names that it uses."""
     filename = sys._getframe(1).f_code.co_filename
     scope = dict(namespace)
     exec(compile(source, filename, "exec"), scope)  # noqa: S102 (the library's own text)
-    function = scope[name]
-    function.__generated_source__ = source
-    return kernel(function, **options)
+    made = {}
+    for name, function in scope.items():
+        if name not in namespace and name != "__builtins__":
+            function.__generated_source__ = source
+            made[name] = kernel(function, **options)
+    scope.update(made)
+    return made
 
 
 @cache

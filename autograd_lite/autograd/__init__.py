@@ -1,0 +1,1 @@
+"""Automatic differentiation: the engine and what users reach it by."""

@@ -1,0 +1,301 @@
+"""The graph and the backward pass.
+
+A `Node` stands for one recorded operation. It knows the targets of its inputs (the nodes that made them,
+or the leaf tensors themselves) and how to turn the gradient of its output into theirs. Nodes are numbered
+as they are made, so a node's number is higher than those of everything it depends on: the backward pass
+takes pending nodes from a heap, highest number first, and needs neither recursion nor a separate sort.
+
+The engine knows no maths: gradients are tensors, and all that it asks of them is ``+`` and `clone`.
+"""
+
+from __future__ import annotations
+
+import traceback
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from .grad_mode import state
+
+RELEASED: Any = object()
+"""What a node holds instead of its saved tensors once they have been freed."""
+
+_number = count().__next__
+
+
+class Node:
+    """One recorded operation.
+
+    Attributes
+    ----------
+    inputs : tuple
+        For each input of the operation: the `Node` that made it, the leaf tensor itself, or None where
+        no gradient is needed.
+    number : int
+        Higher than the numbers of all nodes that this one depends on.
+    hooks : list or None
+        Functions that see, and may replace, the gradient of the output before it is propagated.
+    retained : weakref or None
+        The tensor whose ``.grad`` is to be filled although it is not a leaf.
+    """
+
+    __slots__ = ("__weakref__", "hooks", "inputs", "number", "retained", "trace")
+    slot: int | None = None
+    outputs = 1
+
+    def __init__(self, inputs: tuple[Any, ...]) -> None:
+        self.inputs = inputs
+        self.number = _number()
+        self.hooks: list[Callable[..., Any]] | None = None
+        self.retained: Any = None
+        self.trace = _caller() if state.anomaly else None
+
+    def propagate(self, gradient: Any, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        """The gradients of the inputs, given that of the output (where `wanted`, if that is given)."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Forget the saved tensors."""
+
+    def owns(self, gradient: Any, upstream: Any) -> bool:
+        """Whether `gradient`, just returned by `propagate`, is a buffer that nobody else holds."""
+        return gradient is not upstream and gradient._base is None
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The nodes of the inputs, each with the number of its output, as in PyTorch."""
+        edges = []
+        for target in self.inputs:
+            if isinstance(target, Node) and target.slot is not None:
+                edges.append((target.inputs[0], target.slot))
+            elif isinstance(target, Node) or target is None:
+                edges.append((target, 0))
+            else:
+                edges.append((AccumulateGrad(target), 0))
+        return tuple(edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class AccumulateGrad(Node):
+    """How a leaf shows itself in `next_functions`: the end of a path, where ``.grad`` is accumulated."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__(())
+        self.variable = variable
+
+
+class OutputNode(Node):
+    """One of several outputs of a node; gathers that output's gradient for it."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, node: Node, slot: int) -> None:
+        super().__init__((node,))
+        self.slot = slot
+
+    def name(self) -> str:
+        return self.inputs[0].name()
+
+
+def edge(tensor: Any) -> Any:
+    """What the gradient of `tensor` flows to: its node, itself if it is a leaf that wants one, or None."""
+    if not tensor._requires_grad:
+        return None
+    return tensor._node or tensor
+
+
+def _caller() -> str:
+    """The user's line that is now executing, for anomaly detection."""
+    package = __name__.split(".")[0]
+    frames = traceback.extract_stack()
+    outside = [f for f in frames if f"{package}/" not in f.filename.replace("\\", "/")]
+    frame = (outside or frames)[-1]
+    return f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n    {frame.line}'
+
+
+def run_backward(
+    roots: Iterable[tuple[Any, Any]],
+    *,
+    keep_graph: bool,
+    create_graph: bool,
+    inputs: Sequence[Any] | None = None,
+    accumulate: bool = True,
+) -> dict[int, Any]:
+    """Propagate gradients from `roots` to the leaves.
+
+    Parameters
+    ----------
+    roots : pairs of (target, gradient)
+        Where to start.
+    keep_graph : bool
+        Keep what the nodes have saved, for another pass.
+    create_graph : bool
+        Record the pass itself, so that its results can be differentiated.
+    inputs : sequence of targets, optional
+        Compute only what leads to these.
+    accumulate : bool
+        Add to the ``.grad`` of the leaves (of `inputs` only, where given).
+
+    Returns
+    -------
+    dict
+        With `inputs`: from the ``id`` of each target that was reached to its gradient.
+
+    Notes
+    -----
+    Leaves are written at the very end: a pass that raises leaves every ``.grad`` as it was.
+    """
+    needed = None if inputs is None else _leading_to(inputs, [target for target, _ in roots])
+    requested = {id(target) for target in inputs or ()}
+    captured: dict[int, Any] = {}
+    pending: dict[Any, Any] = {}  # node -> its gradient so far (a list, for several outputs)
+    owned: set[Any] = set()  # the nodes whose pending gradient may be added to in place
+    leaves: dict[int, list[Any]] = {}  # id -> [leaf, gradient, whether it may be kept as it is]
+    heap: list[tuple[int, Node]] = []
+
+    def deliver(target: Any, gradient: Any, may_own: bool) -> None:
+        if not isinstance(target, Node):
+            entry = leaves.get(id(target))
+            if entry is None:
+                leaves[id(target)] = [target, gradient, may_own]
+            elif entry[2] and not create_graph:
+                entry[1] += gradient
+            else:
+                entry[1], entry[2] = entry[1] + gradient, True
+            return
+        present = pending.get(target)
+        if present is None:
+            pending[target] = gradient
+            heappush(heap, (-target.number, target))
+            if may_own:
+                owned.add(target)
+        elif target in owned and not create_graph:
+            present += gradient
+        else:
+            pending[target] = present + gradient
+            owned.add(target)
+
+    before = state.enabled
+    state.enabled = create_graph
+    try:
+        for target, gradient in roots:
+            if needed is None or target in needed:
+                deliver(target, gradient, False)
+        while heap:
+            node = heappop(heap)[1]
+            gradient = pending.pop(node)
+            owned.discard(node)
+            if node.hooks is not None:
+                gradient = run_hooks(node.hooks, gradient)
+            if node.retained is not None and accumulate:
+                _retain(node.retained(), gradient, create_graph)
+            if id(node) in requested:
+                captured[id(node)] = gradient
+            if node.slot is not None:
+                parent = node.inputs[0]
+                if parent not in pending:
+                    pending[parent] = [None] * parent.outputs
+                    heappush(heap, (-parent.number, parent))
+                pending[parent][node.slot] = gradient
+                continue
+            targets = node.inputs
+            wanted = None
+            if needed is not None:
+                wanted = [target in needed for target in targets]
+                if True not in wanted:
+                    continue
+            results = node.propagate(gradient, wanted)
+            if state.anomaly and state.check_nan:
+                _check_nan(node, results)
+            for i, result in enumerate(results):
+                if result is not None and targets[i] is not None and (wanted is None or wanted[i]):
+                    deliver(targets[i], result, node.owns(result, gradient))
+            if not keep_graph:
+                node.release()
+            del gradient, results
+        finished = []
+        for leaf, gradient, may_own in leaves.values():
+            if leaf._hooks is not None:
+                replaced = run_hooks(leaf._hooks, gradient)
+                may_own = may_own and replaced is gradient
+                gradient = replaced
+            finished.append((leaf, gradient, may_own))
+            if id(leaf) in requested:
+                captured[id(leaf)] = gradient
+        if accumulate:
+            for leaf, gradient, may_own in finished:
+                if inputs is None or id(leaf) in requested:
+                    _accumulate(leaf, gradient, may_own, create_graph)
+    finally:
+        state.enabled = before
+    return captured
+
+
+def _leading_to(inputs: Sequence[Any], roots: Sequence[Any]) -> set[Any]:
+    """The nodes and leaves from which the backward pass reaches one of `inputs`, these included."""
+    found: set[Any] = set()
+    todo, nodes = list(roots), []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Node) and node not in found:
+            found.add(node)
+            nodes.append(node)
+            todo += node.inputs
+    needed = set(inputs)
+    for node in sorted(nodes, key=lambda n: n.number):
+        if any(target in needed for target in node.inputs if target is not None):
+            needed.add(node)
+    return needed
+
+
+def run_hooks(hooks: list[Callable[..., Any]], gradient: Any) -> Any:
+    for hook in list(hooks):
+        replaced = hook(gradient)
+        if replaced is not None:
+            if tuple(replaced.shape) != tuple(gradient.shape):
+                raise RuntimeError(
+                    f"hook {getattr(hook, '__name__', hook)!r} has changed the size of the gradient: "
+                    f"expected {tuple(gradient.shape)}, got {tuple(replaced.shape)}"
+                )
+            gradient = replaced
+    return gradient
+
+
+def _accumulate(leaf: Any, gradient: Any, may_own: bool, create_graph: bool) -> None:
+    present = leaf._grad
+    if present is None:
+        leaf._grad = gradient if may_own else gradient.clone()
+    elif create_graph:
+        leaf._grad = present + gradient
+    else:
+        present += gradient
+    for hook in list(leaf._post_hooks or ()):
+        hook(leaf)
+
+
+def _retain(tensor: Any, gradient: Any, create_graph: bool) -> None:
+    if tensor is not None:
+        present = tensor._grad
+        tensor._grad = gradient.clone() if present is None else present + gradient
+
+
+def _check_nan(node: Node, results: Sequence[Any]) -> None:
+    for i, result in enumerate(results):
+        if result is not None and bool(result.isnan().any()):
+            raise RuntimeError(
+                f"Function {node.name()!r} returned nan values in its {i}th output. "
+                f"The forward operation was called here:\n{node.trace or '  (recorded without anomaly mode)'}"
+            )
+
+
+def weak(tensor: Any) -> Any:
+    return weakref.ref(tensor)

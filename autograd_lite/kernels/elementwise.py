@@ -1,0 +1,214 @@
+"""Elementwise kernels, generated from formulas.
+
+``Elementwise("mul", ("x", "y"), "x * y")`` is a kernel for ``out[i] = x[i] * y[i]``. Derivatives are made
+the same way, so a derivative such as ``g * (1 - out * out)`` runs as one fused loop over `g` and `out`.
+What a formula may name: its operands, the functions of `special`, numbers. Numbers take the dtype of the
+operands, so that a float32 loop holds no float64 instruction.
+
+Operands of one element are read once and broadcast; other broadcasting walks the operands in up to three
+nested loops, of which the innermost is the plain one.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import memory, special, threading
+from .jit import kernels_from_source
+
+SPAN = 16384
+"""Elements that one thread takes at a time."""
+SERIAL_BELOW = 32768
+"""Below so many elements a second thread costs more than it brings."""
+
+
+class _TypedNumbers(ast.NodeTransformer):
+    """Rewrites every number `c` of a formula as ``T(c)``."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        call = ast.Call(ast.Name("T", ast.Load()), [node], [])
+        return ast.copy_location(call, node)
+
+
+def typed(formula: str) -> str:
+    """`formula` with its numbers cast to the type ``T`` of the operands."""
+    tree = _TypedNumbers().visit(ast.parse(formula, mode="eval"))
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _substitute(formula: str, elements: dict[str, str]) -> str:
+    tree = ast.parse(formula, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in elements:
+            node.id = elements[node.id]
+    return ast.unparse(tree)
+
+
+def _span_source(name: str, operands: tuple[str, ...], scalars: tuple[str, ...], formula: str) -> str:
+    """The plain loop, once for each way in which operands can be whole or of a single element."""
+    formula = typed(formula)
+    every = (*operands, *scalars)
+    lines = [f"def {name}_span({', '.join(every)}, result):", "    n = result.size", "    T = result.dtype.type"]
+    lines += [f"    {s}0 = {s}[0]" for s in scalars]
+
+    def loop(whole: tuple[str, ...], indent: str) -> list[str]:
+        elements = {o: f"{o}[i]" if o in whole else f"{o}0" for o in every}
+        return [
+            *(f"{indent}{o}0 = {o}[0]" for o in operands if o not in whole),
+            f"{indent}for i in range(n):",
+            f"{indent}    result[i] = {_substitute(formula, elements)}",
+        ]
+
+    if len(operands) == 1:
+        lines += loop(operands, "    ")
+    elif len(operands) == 2:
+        x, y = operands
+        lines += [f"    if {x}.size == n and {y}.size == n:", *loop(operands, " " * 8)]
+        lines += [f"    elif {x}.size == n:", *loop((x,), " " * 8)]
+        lines += ["    else:", *loop((y,), " " * 8)]
+    else:
+        everything = " and ".join(f"{o}.size == n" for o in operands)
+        lines += [f"    if {everything}:", *loop(operands, " " * 8), "    else:"]
+        elements = {o: f"{o}[i * {o}_step]" for o in operands} | {s: f"{s}0" for s in scalars}
+        lines += [f"        {o}_step = 1 if {o}.size == n else 0" for o in operands]
+        lines += ["        for i in range(n):", f"            result[i] = {_substitute(formula, elements)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _loop_source(name: str, operands: tuple[str, ...]) -> str:
+    """The kernel proper: the loop in one piece, or in spans shared out among the threads."""
+    arguments = ", ".join([*operands, "result"])
+    cut = ", ".join(f"{o}[lo:hi] if {o}.size == n else {o}" for o in operands)
+    return f"""
+def {name}_part(part, {arguments}):
+    n = result.size
+    lo = part * {SPAN}
+    hi = min(lo + {SPAN}, n)
+    {name}_span({cut}, result[lo:hi])
+
+def {name}({arguments}):
+    n = result.size
+    if n < {SERIAL_BELOW}:
+        {name}_span({arguments})
+    else:
+        parallel_for({name}_part, (n + {SPAN - 1}) // {SPAN}, ({arguments},))
+"""
+
+
+def _broadcast_source(name: str, operands: tuple[str, ...]) -> str:
+    """Three nested loops; `steps` holds each operand's step in each of them, in elements."""
+    arguments = ", ".join([*operands, "result"])
+    cuts = []
+    for k, o in enumerate(operands):
+        start = f"a * steps[{3 * k}] + b * steps[{3 * k + 1}]"
+        cuts.append(f"{o}[{start} : {start} + 1 + (inner - 1) * steps[{3 * k + 2}]]")
+    return f"""
+def {name}_rows(part, {arguments}, outer, middle, inner, steps, rows):
+    for row in range(part * rows, min((part + 1) * rows, outer * middle)):
+        a = row // middle
+        b = row - a * middle
+        {name}_span({", ".join(cuts)}, result[row * inner : (row + 1) * inner])
+
+def {name}_broadcast({arguments}, outer, middle, inner, steps):
+    rows = max(1, {SPAN} // inner)
+    if result.size < {SERIAL_BELOW}:
+        rows = outer * middle
+    parts = (outer * middle + rows - 1) // rows
+    parallel_for({name}_rows, parts, ({arguments}, outer, middle, inner, steps, rows))
+"""
+
+
+class Elementwise:
+    """The kernel of one formula; called with arrays of one dtype, it returns a new array (or fills `out`).
+
+    Operands broadcast; `scalars` are further operands that always have a single element.
+    """
+
+    def __init__(
+        self, name: str, operands: tuple[str, ...], formula: str, scalars: tuple[str, ...] = ()
+    ) -> None:
+        self.name = f"{name}_loop"
+        self.operands = (*operands, *scalars)
+        self._spans = _span_source(self.name, operands, scalars, formula)
+
+    def _compile(self, source: str) -> dict[str, Any]:
+        namespace = {**vars(special), "parallel_for": threading.parallel_for}
+        return kernels_from_source(self._spans + source, namespace)
+
+    @cached_property
+    def loop(self) -> Any:
+        """The compiled kernel over flat arrays: every operand has the size of the result, or one element."""
+        return self._compile(_loop_source(self.name, self.operands))[self.name]
+
+    @cached_property
+    def _broadcast(self) -> Any:
+        return self._compile(_broadcast_source(self.name, self.operands))[f"{self.name}_broadcast"]
+
+    def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        first = arrays[0]
+        shape = first.shape
+        for array in arrays[1:]:
+            if array.shape != shape:
+                return self._mixed(arrays, out)
+        if out is None:
+            out = memory.empty(shape, first.dtype)
+        self.loop(*[array.ravel() for array in arrays], out.ravel())
+        return out
+
+    def _mixed(self, arrays: tuple[np.ndarray, ...], out: np.ndarray | None) -> np.ndarray:
+        """Operands of different shapes."""
+        shape = np.broadcast_shapes(*[array.shape for array in arrays])
+        if out is None:
+            out = memory.empty(shape, arrays[0].dtype)
+        if out.size == 0:
+            return out
+        if all(array.size in (1, out.size) for array in arrays):
+            self.loop(*[array.ravel() for array in arrays], out.ravel())
+            return out
+        plan = _nest(shape, [array.shape for array in arrays])
+        if plan is None:  # more changes of pattern than three loops can follow
+            arrays = tuple(np.ascontiguousarray(np.broadcast_to(array, shape)) for array in arrays)
+            self.loop(*[array.ravel() for array in arrays], out.ravel())
+            return out
+        (outer, middle, inner), steps = plan
+        self._broadcast(*[array.ravel() for array in arrays], out.ravel(), outer, middle, inner, steps)
+        return out
+
+
+def _nest(
+    shape: tuple[int, ...], shapes: list[tuple[int, ...]]
+) -> tuple[tuple[int, int, int], np.ndarray] | None:
+    """Fold the dimensions of a broadcast into three loops.
+
+    Neighbouring dimensions fold together where every operand either has both or lacks both. Returns the
+    extents and the operands' steps, or None where more than three loops are left.
+    """
+    padded = [(1,) * (len(shape) - len(s)) + s for s in shapes]
+    extents: list[int] = []
+    patterns: list[tuple[bool, ...]] = []
+    for axis, extent in enumerate(shape):
+        if extent == 1:
+            continue
+        pattern = tuple(s[axis] != 1 for s in padded)
+        if patterns and patterns[-1] == pattern:
+            extents[-1] *= extent
+        else:
+            extents.append(extent)
+            patterns.append(pattern)
+    if len(extents) > 3:
+        return None
+    extents = [1] * (3 - len(extents)) + extents
+    patterns = [(False,) * len(shapes)] * (3 - len(patterns)) + patterns
+    steps = np.zeros((len(shapes), 3), np.int64)
+    for k in range(len(shapes)):
+        step = 1
+        for level in (2, 1, 0):
+            if patterns[level][k]:
+                steps[k, level] = step
+                step *= extents[level]
+    return (extents[0], extents[1], extents[2]), steps.ravel()
+

@@ -1,0 +1,1 @@
+"""The operations. One file per family; forward and backward of each stand side by side."""

@@ -1,0 +1,673 @@
+"""The public arithmetic: what the elementwise table needs on top (options, integers, booleans), comparisons,
+selection, and the operators of `Tensor`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels import discrete
+from ..tensor import Tensor, method
+from . import pointwise
+from .elementwise import FUNCTIONS, ElementwisePrimitive, cast, check_broadcast, common, constant, is_number
+from .inplace import inplace
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``input + alpha * other``.
+
+    Parameters
+    ----------
+    input, other : Tensor or number
+        Of shapes that broadcast together.
+    alpha : number
+        The factor of `other`.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the promoted dtype.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    Gradient: ``g`` for `input`, ``alpha * g`` for `other`, each summed over what was broadcast.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.add(ag.tensor([1.0, 2.0]), ag.tensor([10.0, 20.0]), alpha=2)
+    tensor([21., 42.])
+    """
+    return pointwise.add(input, other if alpha == 1 else pointwise.mul(other, alpha))
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``input - alpha * other``; see `add`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.sub(ag.tensor([1.0, 2.0]), 1)
+    tensor([0., 1.])
+    """
+    if isinstance(input, Tensor) and isinstance(other, Tensor):
+        if input._data.dtype.kind == "b" or other._data.dtype.kind == "b":
+            raise RuntimeError(
+                "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+                "invert a mask, use the `~` or `logical_not()` operator instead."
+            )
+    return pointwise.sub(input, other if alpha == 1 else pointwise.mul(other, alpha))
+
+
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``other - alpha * input``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.rsub(ag.tensor([1.0, 2.0]), 1)
+    tensor([ 0., -1.])
+    """
+    return sub(other, input, alpha=alpha)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """The quotient.
+
+    Parameters
+    ----------
+    input, other : Tensor or number
+        Of shapes that broadcast together.
+    rounding_mode : None, "trunc" or "floor"
+        None: true division (integers are lifted to floating point). Else the quotient is rounded towards
+        zero, or down, and integers stay integers.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not broadcast, or at an integer division by zero.
+    ValueError
+        If `rounding_mode` is none of the three.
+
+    Notes
+    -----
+    Gradient: ``g / other`` and ``-g * out / other``; zero for a rounded quotient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.div(ag.tensor([7.0, -7.0]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> ag.div(ag.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    if rounding_mode is None:
+        return pointwise.true_divide(input, other)
+    if rounding_mode not in ("trunc", "floor"):
+        raise ValueError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+        )
+    input, other = common("div", input, other)
+    if input._data.dtype.kind == "f":
+        rounded = pointwise.floor if rounding_mode == "floor" else pointwise.trunc
+        return rounded(pointwise.true_divide(input, other))
+    floored = discrete.floor_divide(input._data, other._data)
+    if rounding_mode == "trunc":
+        inexact = discrete.apply("multiply", floored, other._data) != input._data
+        floored = floored + (inexact & (floored < 0))
+    return Tensor(np.asarray(floored))
+
+
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """The quotient rounded down; ``//``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.floor_divide(ag.tensor([7.0, -7.0]), 2)
+    tensor([ 3., -4.])
+    """
+    return div(input, other, rounding_mode="floor")
+
+
+_POWERS: dict[float, Callable[[Tensor], Tensor]] = {
+    2.0: pointwise.square,
+    3.0: pointwise.cube,
+    0.5: pointwise.sqrt,
+    -0.5: pointwise.rsqrt,
+    -1.0: pointwise.reciprocal,
+}
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """`input` to the power `exponent`.
+
+    Parameters
+    ----------
+    input, exponent : Tensor or number
+        Of shapes that broadcast together; one of them a tensor.
+
+    Raises
+    ------
+    RuntimeError
+        For integers to negative integer powers.
+
+    Notes
+    -----
+    Gradient: ``g * exponent * input ** (exponent - 1)`` (0 where the exponent is 0), and
+    ``g * out * log(input)`` (0 where the base is 0 and the exponent is not negative). A negative base has a
+    real value for whole exponents only, and NaN as its derivative with respect to the exponent.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.pow(ag.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(input, Tensor) and is_number(exponent):
+        special = _POWERS.get(float(exponent))
+        if special is not None and (input._data.dtype.kind == "f" or exponent == 2):
+            return special(input)
+        if exponent == 0.5 or (input._data.dtype.kind in "iu" and exponent < 0 and exponent == int(exponent)):
+            if not isinstance(exponent, (float, np.floating)):
+                raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
+    return pointwise.tensor_pow(input, exponent)
+
+
+_where = ElementwisePrimitive(
+    "where", ("x", "y", "condition"), "where(condition, x, y)",
+    {"x": "where(condition, g, 0)", "y": "where(condition, 0, g)"},
+)  # fmt: skip
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition` holds, `other` elsewhere.
+
+    Parameters
+    ----------
+    condition : Tensor of bool
+        Which of the two.
+    input, other : Tensor or number
+        Of shapes that broadcast together with `condition`. If both are left out the result is
+        ``condition.nonzero(as_tuple=True)``.
+
+    Raises
+    ------
+    RuntimeError
+        If `condition` is not boolean, or the shapes do not broadcast.
+
+    Notes
+    -----
+    Gradient: ``g`` goes to the operand that was chosen, and zero to the other.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> x = ag.tensor([-1.0, 2.0])
+    >>> ag.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
+    if not isinstance(condition, Tensor):
+        raise TypeError(f"where(): argument 'condition' must be Tensor, not {type(condition).__name__}")
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if condition._data.dtype.kind not in "bu":
+        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype!r}")
+    if isinstance(input, Tensor) or isinstance(other, Tensor):
+        input, other = common("where", input, other)
+    else:
+        dtype = dtypes.result_dtype([], [type(input), type(other)])
+        input, other = constant(input, dtype), constant(other, dtype)
+    check_broadcast("where", (condition._data.shape, input._data.shape, other._data.shape))
+    if condition._data.dtype.kind != "b":
+        condition = cast(condition, dtype=dtypes.BOOL)
+    if input._data.dtype.kind != "f":
+        return Tensor(discrete.where(condition._data, input._data, other._data))
+    return _where(input, other, condition)
+
+
+FUNCTIONS["where"] = where
+
+_clamp = ElementwisePrimitive(
+    "clamp", ("x",), "minimum(maximum(x, lo), hi)", {"x": "where((x >= lo) & (x <= hi), g, 0)"}, ("lo", "hi")
+)
+_nan_to_num = ElementwisePrimitive(
+    "nan_to_num", ("x",), "where(x != x, nan, where(x == inf, hi, where(x == -inf, lo, x)))",
+    {"x": "where((x - x) == 0, g, 0)"}, ("nan", "hi", "lo", "inf"),
+)  # fmt: skip
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """`input`, limited to the range from `min` to `max`.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of any shape.
+    min, max : number or Tensor, optional
+        The limits; tensors broadcast against `input`. At least one must be given. Where the lower limit
+        is above the upper one, the upper one wins.
+
+    Notes
+    -----
+    Gradient: ``g`` within the limits (these included), zero outside; limits given as tensors share in it as
+    in `maximum` and `minimum`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.clamp(ag.tensor([-2.0, 0.5, 2.0]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        result = input if min is None else pointwise.maximum(input, min)
+        return result if max is None else pointwise.minimum(result, max)
+    numbers = [n for n in (min, max) if n is not None]
+    (input, *_) = common("clamp", input, *numbers)
+    dtype = input._data.dtype
+    if dtype.kind != "f":
+        result_data = input._data
+        if min is not None:
+            result_data = discrete.apply("maximum", result_data, np.array(min, dtype))
+        if max is not None:
+            result_data = discrete.apply("minimum", result_data, np.array(max, dtype))
+        return Tensor(result_data if result_data is not input._data else result_data.copy())
+    lo = constant(-math.inf if min is None else min, dtype)
+    hi = constant(math.inf if max is None else max, dtype)
+    return _clamp(input, lo, hi)
+
+
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """Replace NaN and the infinities by finite numbers.
+
+    Parameters
+    ----------
+    nan : float
+        Stands in for NaN.
+    posinf, neginf : float, optional
+        Stand in for the infinities; default: the largest and the smallest finite numbers of the dtype.
+
+    Notes
+    -----
+    Gradient: ``g`` where `input` is finite, else zero.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.nan_to_num(ag.tensor([float("nan"), 1.0]))
+    tensor([0., 1.])
+    """
+    dtype = input._data.dtype
+    if dtype.kind != "f":
+        return Tensor(input._data.copy())
+    limits = np.finfo(dtype)
+    hi = limits.max if posinf is None else posinf
+    lo = limits.min if neginf is None else neginf
+    return _nan_to_num(input, *(constant(v, dtype) for v in (nan, hi, lo, math.inf)))
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """The point between `input` and `end` at `weight` (0: `input`, 1: `end`).
+
+    Notes
+    -----
+    Computed as ``input + weight * (end - input)``, whose gradient it has.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.lerp(ag.tensor([0.0, 10.0]), ag.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    return input + (end - input) * weight
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.addcmul(ag.tensor([1.0]), ag.tensor([2.0]), ag.tensor([3.0]), value=10)
+    tensor([61.])
+    """
+    return add(input, tensor1 * tensor2, alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.addcdiv(ag.tensor([1.0]), ag.tensor([6.0]), ag.tensor([3.0]), value=10)
+    tensor([21.])
+    """
+    return add(input, tensor1 / tensor2, alpha=value)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest number with `decimals` decimal places; of two equally near, the even one.
+
+    Notes
+    -----
+    Gradient: zero.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.round(ag.tensor([0.5, 1.5, 2.6]))
+    tensor([0., 2., 3.])
+    >>> ag.round(ag.tensor([0.126]), decimals=2)
+    tensor([0.1300])
+    """
+    if decimals == 0:
+        return pointwise.round_half_even(input)
+    scale = 10.0**decimals
+    return pointwise.round_half_even(input * scale) / scale
+
+
+def _comparison(name: str, ufunc: str, symbol: str, outcome: str) -> Callable[[Any, Any], Tensor]:
+    def op(input: Any, other: Any) -> Tensor:
+        if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input._data.dtype is other._data.dtype):
+            input, other = common(name, input, other)
+        if input._data.shape != other._data.shape:
+            check_broadcast(name, (input._data.shape, other._data.shape))
+        return Tensor(discrete.compare(ufunc, input._data, other._data))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"""Elementwise ``input {symbol} other``, as a tensor of bool; no gradient.
+
+    Parameters
+    ----------
+    input, other : Tensor or number
+        Of shapes that broadcast together.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.{name}(ag.tensor([1.0, 2.0, 3.0]), 2)
+    tensor({outcome})
+    """
+    FUNCTIONS[name] = op
+    return op
+
+
+eq = _comparison("eq", "equal", "==", "[False,  True, False]")
+ne = _comparison("ne", "not_equal", "!=", "[ True, False,  True]")
+lt = _comparison("lt", "less", "<", "[ True, False, False]")
+le = _comparison("le", "less_equal", "<=", "[ True,  True, False]")
+gt = _comparison("gt", "greater", ">", "[False, False,  True]")
+ge = _comparison("ge", "greater_equal", ">=", "[False,  True,  True]")
+
+
+def _test(name: str, example: str, outcome: str, doc: str) -> Callable[[Tensor], Tensor]:
+    def op(input: Tensor) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+        return Tensor(discrete.test(name, input._data))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"""{doc}, elementwise, as a tensor of bool; no gradient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.{name}(ag.tensor({example}))
+    tensor({outcome})
+    """
+    return op
+
+
+isnan = _test("isnan", "[1.0, float('nan')]", "[False,  True]", "Whether an element is NaN")
+isinf = _test("isinf", "[1.0, float('inf')]", "[False,  True]", "Whether an element is infinite")
+isfinite = _test("isfinite", "[1.0, float('inf')]", "[ True, False]", "Whether an element is neither infinite nor NaN")
+isposinf = _test("isposinf", "[1.0, float('inf')]", "[False,  True]", "Whether an element is +infinity")
+isneginf = _test("isneginf", "[1.0, float('-inf')]", "[False,  True]", "Whether an element is -infinity")
+signbit = _test("signbit", "[1.0, -0.0]", "[False,  True]", "Whether the sign bit is set")
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise.
+
+    Parameters
+    ----------
+    rtol, atol : float
+        Relative and absolute tolerance.
+    equal_nan : bool
+        Whether two NaN count as close.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.isclose(ag.tensor([1.0, 1.0]), ag.tensor([1.0 + 1e-7, 1.1]))
+    tensor([ True, False])
+    """
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"isclose: {input.dtype!r} did not match {other.dtype!r}")
+    check_broadcast("isclose", (input._data.shape, other._data.shape))
+    return Tensor(np.asarray(np.isclose(input._data, other._data, rtol, atol, equal_nan)))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close; see `isclose`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.allclose(ag.tensor([1.0]), ag.tensor([1.0 + 1e-7]))
+    True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan)._data.all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.equal(ag.tensor([1, 2]), ag.tensor([1, 2]))
+    True
+    """
+    return input._data.shape == other._data.shape and bool((input._data == other._data).all())
+
+
+def _bitwise(name: str, ufunc: str, symbol: str) -> Callable[[Any, Any], Tensor]:
+    def op(input: Any, other: Any) -> Tensor:
+        input, other = common(name, input, other)
+        if input._data.dtype.kind == "f":
+            raise RuntimeError(f"{name}: not implemented for {input.dtype!r}; it takes integers and booleans")
+        return Tensor(discrete.apply(ufunc, input._data, other._data, dtype=input._data.dtype))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"""Elementwise ``input {symbol} other`` of integers (bit by bit) or booleans; no gradient.
+
+    Raises
+    ------
+    RuntimeError
+        For floating-point tensors.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.{name}(ag.tensor([6]), ag.tensor([3]))
+    tensor([{ {"and": 2, "or": 7, "xor": 5, "left_shift": 48, "right_shift": 0}[name.removeprefix("bitwise_")] }])
+    """
+    return op
+
+
+bitwise_and = _bitwise("bitwise_and", "bitwise_and", "&")
+bitwise_or = _bitwise("bitwise_or", "bitwise_or", "|")
+bitwise_xor = _bitwise("bitwise_xor", "bitwise_xor", "^")
+bitwise_left_shift = _bitwise("bitwise_left_shift", "left_shift", "<<")
+bitwise_right_shift = _bitwise("bitwise_right_shift", "right_shift", ">>")
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """Elementwise ``~input`` of integers or booleans; no gradient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.bitwise_not(ag.tensor([True, False]))
+    tensor([False,  True])
+    """
+    if input._data.dtype.kind == "f":
+        raise RuntimeError(f"bitwise_not: not implemented for {input.dtype!r}; it takes integers and booleans")
+    return Tensor(discrete.apply("invert", input._data))
+
+
+def _logical(name: str) -> Callable[[Any, Any], Tensor]:
+    def op(input: Any, other: Any) -> Tensor:
+        input, other = common(name, input, other)
+        return Tensor(discrete.compare(name, input._data, other._data))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"""{name.replace("_", " ").capitalize()} of truth values (non-zero is true), as bool; no gradient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.{name}(ag.tensor([True]), ag.tensor([False]))
+    tensor([{"False" if name == "logical_and" else " True"}])
+    """.replace("[ True]", "[True]")
+    return op
+
+
+logical_and, logical_or, logical_xor = map(_logical, ("logical_and", "logical_or", "logical_xor"))
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Not, of truth values (non-zero is true), as bool; no gradient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.logical_not(ag.tensor([0.0, 2.0]))
+    tensor([ True, False])
+    """
+    return Tensor(discrete.test("logical_not", input._data))
+
+
+_fill = ElementwisePrimitive("fill", ("x", "value"), "value", {"x": "0", "value": "g"})
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input` with every element `value`.
+
+    Notes
+    -----
+    Gradient: zero for `input`, the sum of ``g`` for `value`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.fill(ag.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    if isinstance(value, Tensor) and value._data.ndim:
+        raise RuntimeError(f"fill: only supports a 0-dimensional value tensor, got {value._data.ndim} dimensions")
+    dtype = input._data.dtype
+    if dtype.kind != "f":
+        return Tensor(np.full(input._data.shape, value.item() if isinstance(value, Tensor) else value, dtype))
+    if not isinstance(value, Tensor):
+        value = constant(value, dtype)
+    return _fill(input, value if value._data.dtype == dtype else cast(value, dtype=dtype))
+
+
+def _copy(input: Tensor, other: Tensor) -> Tensor:
+    shape = check_broadcast("copy_", (input._data.shape, other._data.shape))
+    if shape != input._data.shape:
+        raise RuntimeError(
+            f"copy_: output with shape {list(input._data.shape)} doesn't match the broadcast shape {list(shape)}"
+        )
+    if other._data.dtype != input._data.dtype:
+        other = cast(other, dtype=input._data.dtype)
+    return other.expand(shape) if other._data.shape != shape else other + 0 if other is input else other
+
+
+# Methods and operators
+
+
+def _operator(function: Callable[[Any, Any], Tensor], reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """`function` as a binary operator: leaves foreign operands to the other side."""
+
+    def operator(self: Any, other: Any) -> Any:
+        if not isinstance(other, Tensor) and not is_number(other):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    return operator
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Tensor]] = {
+    "add": pointwise.add, "sub": sub, "mul": pointwise.mul, "truediv": pointwise.true_divide,
+    "floordiv": floor_divide, "mod": pointwise.remainder, "pow": pow,
+    "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
+}  # fmt: skip
+for _name, _function in _OPERATORS.items():
+    method(_operator(_function), name=f"__{_name}__")
+    method(_operator(_function, reflected=True), name=f"__r{_name}__")
+    method(_operator(inplace(_function)), name=f"__i{_name}__")
+for _name, _function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
+    method(_operator(_function), name=f"__{_name}__")
+method(pointwise.neg, name="__neg__")
+method(pointwise.abs, name="__abs__")
+method(bitwise_not, name="__invert__")
+method(lambda self: self, name="__pos__")
+
+_METHODS = [
+    add, sub, pointwise.mul, div, floor_divide, pow, pointwise.fmod, pointwise.remainder, pointwise.neg,
+    pointwise.abs, pointwise.sign, pointwise.reciprocal, pointwise.square, pointwise.sqrt, pointwise.rsqrt,
+    pointwise.exp, pointwise.exp2, pointwise.expm1, pointwise.log, pointwise.log2, pointwise.log10,
+    pointwise.log1p, pointwise.logaddexp, pointwise.xlogy, pointwise.sin, pointwise.cos, pointwise.tan,
+    pointwise.asin, pointwise.acos, pointwise.atan, pointwise.sinh, pointwise.cosh, pointwise.tanh,
+    pointwise.asinh, pointwise.acosh, pointwise.atanh, pointwise.atan2, pointwise.hypot, pointwise.sigmoid,
+    pointwise.erf, pointwise.erfc, pointwise.floor, pointwise.ceil, pointwise.trunc, pointwise.frac, round,
+    pointwise.maximum, pointwise.minimum, pointwise.fmax, pointwise.fmin, pointwise.copysign, clamp,
+    nan_to_num, lerp, addcmul, addcdiv, fill,
+]  # fmt: skip
+for _function in _METHODS:
+    method(_function)
+    method(inplace(_function), name=f"{_function.__name__}_")
+for _function in (
+    eq, ne, lt, le, gt, ge, isnan, isinf, isfinite, isposinf, isneginf, signbit, isclose, allclose, equal,
+    bitwise_and, bitwise_or, bitwise_xor, bitwise_not, bitwise_left_shift, bitwise_right_shift,
+    logical_and, logical_or, logical_xor, logical_not,
+):  # fmt: skip
+    method(_function)
+method(inplace(_copy, "copy_"), name="copy_")
+method(inplace(lambda self: fill(self, 0), "zero_"), name="zero_")
+
+subtract, multiply, divide, true_divide, negative, absolute = (
+    sub, pointwise.mul, div, pointwise.true_divide, pointwise.neg, pointwise.abs,
+)  # fmt: skip
+arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan, pointwise.atan2
+arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+for _name, _function in {
+    "subtract": sub, "multiply": pointwise.mul, "divide": div, "negative": pointwise.neg,
+    "absolute": pointwise.abs, "clip": clamp, "arctan2": pointwise.atan2,
+    "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "not_equal": ne,
+}.items():  # fmt: skip
+    method(_function, name=_name)
+clip = clamp

@@ -1,0 +1,328 @@
+"""Elementwise primitives: declared by formulas, compiled as fused loops, differentiated by formulas.
+
+A formula is read twice. The kernels read it as arithmetic on the elements of arrays (`kernels.elementwise`
+turns it into one compiled loop); a recorded backward pass reads the same text as operations on tensors,
+which makes derivatives of every order. `g` stands for the gradient of the output, `out` for the output.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import state
+from ..kernels import discrete, memory
+from ..kernels.elementwise import Elementwise
+from ..tensor import Tensor
+from .primitive import Primitive, Rule, primitive
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""What a formula can call when it is read as operations on tensors."""
+
+SMALL = 8192
+_empty = np.empty
+
+
+def _names(formula: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
+
+
+class ElementwisePrimitive(Primitive):
+    """A primitive given by a formula and, for each input, the formula of its derivative.
+
+    Parameters
+    ----------
+    name : str
+        The operation's name.
+    inputs : tuple of str
+        Its tensor inputs.
+    formula : str
+        The value.
+    derivatives : dict
+        From input name to formula; ``"0"`` where the derivative vanishes.
+    scalars : tuple of str
+        Further inputs: constants of one element (a slope, a bound).
+    """
+
+    broadcasts = True
+
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[str, ...],
+        formula: str,
+        derivatives: dict[str, str],
+        scalars: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.node_name = "".join(p.capitalize() for p in name.split("_")) + "Backward0"
+        self.inputs = (*inputs, *scalars)
+        self.parameters = ()
+        self.shape_names = ()
+        self.extras = ()
+        self.formula = formula
+        self.derivatives = derivatives
+        self.kernel = Elementwise(name, inputs, formula, scalars)
+        self.rules = []
+        self._plans = {}
+        for target, text in derivatives.items():
+            self.rules.append(self._rule_from(target, text, scalars))
+
+    def forward(self, *arrays: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        return self.kernel(*arrays)
+
+    def _rule_from(self, target: str, text: str, scalars: tuple[str, ...]) -> Rule:
+        rule = Rule((self.inputs.index(target),))
+        if text == "0":
+            rule.fused = lambda g: memory.zeros(g.shape, g.dtype)
+            rule.formula = lambda g: Tensor(memory.zeros(g._data.shape, g._data.dtype))
+            rule.formula_names = rule.fused_names = ("g",)
+            return rule
+        used = _names(text)
+        operands = tuple(n for n in ("g", *self.inputs, "out") if n in used and n not in scalars)
+        constants = tuple(n for n in scalars if n in used)
+        names = (*operands, *constants)
+        rule.formula_names = rule.fused_names = names
+        rule.formula = eval(f"lambda {', '.join(names)}: {text}", FUNCTIONS)  # noqa: S307 (the library's own text)
+        if text == "g":
+            return rule
+        rule.fused = Elementwise(f"{self.name}_d{target}", operands, text, constants)
+        return rule
+
+    def __call__(self, *tensors: Any, **parameters: Any) -> Tensor:
+        out = Tensor(self.kernel(*[t._data for t in tensors]))
+        self.attach(out, tensors)
+        return out
+
+    def attach(self, out: Tensor, tensors: tuple[Any, ...]) -> None:
+        """Record the call that made `out`, if it is to be recorded."""
+        if state.enabled:
+            for t in tensors:
+                if t._base is not None:
+                    t._refresh()
+            for t in tensors:
+                if t._requires_grad:
+                    self.record(out, tensors, {}, {})
+                    return
+        elif state.inference:
+            out._inference = True
+
+
+_constants: dict[tuple[Any, np.dtype], Tensor] = {}
+
+
+def constant(value: Any, dtype: np.dtype) -> Tensor:
+    """A zero-dimensional tensor that holds a Python number; small numbers of distinct ones are kept."""
+    key = (value, dtype)
+    found = _constants.get(key)
+    if found is None:
+        with np.errstate(all="ignore"):
+            found = Tensor(np.array(value).astype(dtype) if dtype.kind != "f" else np.array(value, dtype))
+        if value == value and value != 0 and len(_constants) < 1024:
+            _constants[key] = found
+    return found
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.number, np.bool_))
+
+
+def _python(value: Any) -> Any:
+    return value.item() if isinstance(value, (np.number, np.bool_)) else value
+
+
+def common(op: str, *values: Any, floating: bool = False) -> list[Tensor]:
+    """The operands as tensors of one dtype, by PyTorch's promotion; `floating` lifts integers to floats."""
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    numbers = [_python(v) for v in values if not isinstance(v, Tensor)]
+    for n in numbers:
+        if not is_number(n):
+            raise TypeError(f"{op}(): expected Tensor or number, got {type(n).__name__}")
+    dtype = dtypes.result_dtype(
+        [(t._data.dtype, t._data.ndim) for t in tensors], [type(n) for n in numbers]
+    )
+    if floating and dtype.kind != "f":
+        dtype = dtypes.get_default_dtype().dtype
+    shapes = [t._data.shape for t in tensors]
+    if len(shapes) > 1:
+        check_broadcast(op, shapes)
+    result = []
+    for v in values:
+        if not isinstance(v, Tensor):
+            result.append(constant(_python(v), dtype))
+        else:
+            result.append(v if v._data.dtype == dtype else cast(v, dtype=dtype))
+    return result
+
+
+def check_broadcast(op: str, shapes: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape to which `shapes` broadcast.
+
+    Raises
+    ------
+    RuntimeError
+        If they do not, naming the operation and the dimension.
+    """
+    result: tuple[int, ...] = ()
+    for shape in shapes:
+        if shape == result:
+            continue
+        n = max(len(shape), len(result))
+        a = (1,) * (n - len(result)) + result
+        b = (1,) * (n - len(shape)) + shape
+        merged = []
+        for axis, (p, q) in enumerate(zip(a, b, strict=True)):
+            if p != q and p != 1 and q != 1:
+                raise RuntimeError(
+                    f"{op}: The size of tensor a ({p}) must match the size of tensor b ({q}) at non-singleton "
+                    f"dimension {axis} (shapes {result} and {shape})"
+                )
+            merged.append(q if p == 1 else p)
+        result = tuple(merged)
+    return result
+
+
+@primitive(name="to")
+def _to(x: np.ndarray, *, dtype: np.dtype, source: np.dtype) -> np.ndarray:
+    return discrete.cast(x, dtype)
+
+
+@_to.derivative("x")
+def _(g: Tensor, *, source: np.dtype) -> Tensor:
+    return cast(g, dtype=source)
+
+
+def cast(x: Tensor, *, dtype: np.dtype) -> Tensor:
+    """A copy of `x` in another dtype; differentiable between floating-point dtypes."""
+    if dtype.kind == "f":
+        return _to(x, dtype=dtype, source=x._data.dtype)
+    return Tensor(discrete.cast(x._data, dtype))
+
+
+def unary(
+    name: str,
+    formula: str,
+    derivative: str,
+    *,
+    doc: str,
+    example: tuple[str, str],
+    integer: str | None = None,
+) -> Callable[[Any], Tensor]:
+    """Make the public function of an elementwise operation of one tensor.
+
+    Parameters
+    ----------
+    formula, derivative : str
+        In terms of ``x``, and of ``g``, ``x`` and ``out``.
+    integer : str, optional
+        NumPy's function for integer tensors, which then keep their dtype; without it integers are lifted
+        to the default floating-point dtype.
+    doc, example : str
+        For the docstring: a sentence, and an expression with its output.
+    """
+    made = ElementwisePrimitive(name, ("x",), formula, {"x": derivative})
+    kernel = made.kernel
+
+    def op(input: Any) -> Tensor:
+        try:
+            a = input._data
+        except AttributeError:
+            raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}") from None
+        if a.dtype.kind != "f":
+            if integer is not None:
+                return Tensor(discrete.apply(integer, a, dtype=a.dtype))
+            (input,) = common(name, input, floating=True)
+            a = input._data
+        if a.size < SMALL:
+            result = _empty(a.shape, a.dtype)
+            kernel.loop(a.ravel(), result.ravel())
+            out = Tensor(result)
+        else:
+            out = Tensor(kernel(a))
+        if (input._requires_grad or input._base is not None) or state.inference:
+            made.attach(out, (input,))
+        return out
+
+    return publish(op, made, doc, example)
+
+
+def binary(
+    name: str,
+    formula: str,
+    dx: str,
+    dy: str,
+    *,
+    doc: str,
+    example: tuple[str, str],
+    integer: str | None = None,
+) -> Callable[[Any, Any], Tensor]:
+    """Make the public function of an elementwise operation of two tensors (or numbers)."""
+    made = ElementwisePrimitive(name, ("x", "y"), formula, {"x": dx, "y": dy})
+    kernel = made.kernel
+    floating = integer is None
+
+    def op(input: Any, other: Any) -> Tensor:
+        try:
+            a, b = input._data, other._data
+            simple = a.dtype is b.dtype and a.dtype.kind == "f"
+        except AttributeError:
+            simple = False
+        if not simple:
+            input, other = common(name, input, other, floating=floating)
+            a, b = input._data, other._data
+            if a.dtype.kind != "f":
+                return Tensor(discrete.apply(integer, a, b, dtype=a.dtype))  # type: ignore[arg-type]
+        shape = a.shape
+        if shape == b.shape and a.size < SMALL:
+            result = _empty(shape, a.dtype)
+            kernel.loop(a.ravel(), b.ravel(), result.ravel())
+            out = Tensor(result)
+        else:
+            if shape != b.shape:
+                check_broadcast(name, (shape, b.shape))
+            out = Tensor(kernel(a, b))
+        if input._requires_grad or other._requires_grad or input._base is not None or other._base is not None:
+            made.attach(out, (input, other))
+        elif state.inference:
+            out._inference = True
+        return out
+
+    return publish(op, made, doc, example)
+
+
+def publish(op: Any, made: ElementwisePrimitive, doc: str, example: tuple[str, str]) -> Any:
+    """Name and document `op`, and let formulas call it."""
+    op.__name__ = op.__qualname__ = made.name
+    op.primitive = made
+    arguments = "input : Tensor or number\n    other : Tensor or number" if len(made.inputs) == 2 else "input : Tensor"
+    given = "\n    ".join(f"d/d{name}: ``{text}``" for name, text in made.derivatives.items())
+    op.__doc__ = f"""{doc}
+
+    Parameters
+    ----------
+    {arguments}
+        Of any shape{", broadcast together" if len(made.inputs) == 2 else ""}; a floating-point dtype, or an
+        integer one, which is lifted to the default floating-point dtype where the result is not whole.
+
+    Returns
+    -------
+    Tensor
+        ``{made.formula}``, elementwise.
+
+    Notes
+    -----
+    Gradient, for the gradient ``g`` of the output ``out``:
+    {given}
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> {example[0]}
+    {example[1]}
+    """
+    FUNCTIONS[made.name] = op
+    return op
