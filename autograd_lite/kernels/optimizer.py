@@ -1,0 +1,594 @@
+"""Optimizer steps: every parameter of a group is updated by one call, in one pass over its arrays.
+
+A call is handed one flat tuple of arrays, ``(p, g, states...)`` of the first parameter, then of the
+second, and so on. Numba would unbox such a tuple array by array and compile anew for every length; so
+kernels get its address instead and read the arrays' own descriptors (CPython's tuple layout and NumPy's
+stable ``PyArrayObject`` ABI). Nothing is cached between steps, hence nothing can go stale when an array
+is replaced. Before anything is written the kernel checks that all arrays are C-contiguous, writable, of
+one dtype, and of one size per parameter.
+
+Hyperparameters come in a float64 array, are combined there, and are rounded once to the dtype of the
+parameters. Large parameters are cut into chunks of fixed size, which threads share; updates are
+elementwise and norms are added up in chunk order, so results do not depend on the thread count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from .jit import JIT, kernel
+from .threading import parallel_for
+
+CHUNK = 1 << 13
+"""Elements in one part of the work."""
+LIGHT, HEAVY = 1 << 15, 1 << 14
+"""Calls with fewer elements in all stay on one thread: for updates without, and with, square roots."""
+TILE = 512
+"""Elements that stay in the first-level cache from one loop to the next."""
+
+_ITEMS = tuple.__basicsize__
+_DATA = object.__basicsize__
+_NDIM, _SHAPE, _DTYPE, _FLAGS = _DATA + 8, _DATA + 16, _DATA + 40, _DATA + 48
+_USABLE = 0x0001 | 0x0100 | 0x0400  # C-contiguous, aligned, writable
+
+
+def _check_layout() -> None:
+    """Refuse to load where arrays are not laid out as the kernels read them."""
+    probe = (None, np.zeros((3, 5), np.float32))
+    word, half = ctypes.c_int64.from_address, ctypes.c_int32.from_address
+    array = word(id(probe) + _ITEMS + 8).value
+    sound = array == id(probe[1]) and (
+        word(array + _DATA).value == probe[1].ctypes.data
+        and half(array + _NDIM).value == 2
+        and word(word(array + _SHAPE).value + 8).value == 5
+        and word(array + _DTYPE).value == id(probe[1].dtype)
+        and half(array + _FLAGS).value & _USABLE == _USABLE
+    )
+    if not sound:
+        raise ImportError("autograd_lite: this Python lays out tuples or NumPy arrays in an unknown way")
+
+
+_check_layout()
+STEP = np.zeros(1, np.float32)
+"""An array of the dtype of step counts."""
+_LIKE = {np.dtype(t): np.empty(1, t) for t in (np.float32, np.float64)}
+
+
+def _loader(bits: int, result: types.Type) -> Any:
+    @intrinsic
+    def load(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            return builder.load(builder.inttoptr(args[0], ir.IntType(bits).as_pointer()))
+
+        return result(types.int64), codegen
+
+    return load
+
+
+_load_word = _loader(64, types.int64)
+_load_int = _loader(32, types.int32)
+
+
+def _viewer() -> Any:
+    @intrinsic
+    def view(typingctx: Any, address: Any, size: Any, like: Any) -> Any:
+        array_type = types.Array(like.dtype, 1, "C")
+
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            array = make_array(array_type)(context, builder)
+            itemsize = context.get_constant(types.intp, like.dtype.bitwidth // 8)
+            data = builder.inttoptr(args[0], array.data.type)
+            populate_array(array, data, [args[1]], [itemsize], itemsize, meminfo=None)
+            return array._getvalue()
+
+        return array_type(types.int64, types.int64, like), codegen
+
+    return view
+
+
+_view = _viewer()
+"""``_view(address, size, like)``: the elements at `address`, of the dtype of `like`, as a flat array."""
+
+
+if JIT:
+
+    @kernel
+    def _size(arrays: int, index: int) -> int:
+        array = _load_word(arrays + _ITEMS + 8 * index)
+        shape = _load_word(array + _SHAPE)
+        size = 1
+        for axis in range(_load_int(array + _NDIM)):
+            size *= _load_word(shape + 8 * axis)
+        return size
+
+    @kernel
+    def _usable(arrays: int, index: int, model: int) -> bool:
+        """Whether entry `index` is C-contiguous, aligned, writable, and of the dtype of entry `model`."""
+        array = _load_word(arrays + _ITEMS + 8 * index)
+        other = _load_word(arrays + _ITEMS + 8 * model)
+        same = _load_word(array + _DTYPE) == _load_word(other + _DTYPE)
+        return same and _load_int(array + _FLAGS) & _USABLE == _USABLE
+
+    @kernel
+    def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
+        """Elements ``[start, start + size)`` of entry `index` of the tuple at address `arrays`."""
+        array = _load_word(arrays + _ITEMS + 8 * index)
+        return _view(_load_word(array + _DATA) + start * like.itemsize, size, like)
+
+else:
+
+    def _entry(arrays: int, index: int) -> np.ndarray:
+        return ctypes.cast(arrays, ctypes.py_object).value[index]
+
+    def _size(arrays: int, index: int) -> int:
+        return _entry(arrays, index).size
+
+    def _usable(arrays: int, index: int, model: int) -> bool:
+        array = _entry(arrays, index)
+        return array.flags.carray and array.dtype == _entry(arrays, model).dtype
+
+    def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
+        return _entry(arrays, index).reshape(-1)[start : start + size]
+
+
+@kernel
+def _chunks(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
+    """The numbers of chunks and of elements in all; -1 and 0 if an array is not fit for the kernels.
+
+    Of each parameter's `width` entries the first `full` must have its size and dtype; one more, if there
+    is one, is its step count: a single element of the dtype of the tuple's last entry, `STEP`.
+    """
+    chunks, total = 0, 0
+    for i in range(count):
+        first = i * width
+        size = _size(arrays, first)
+        for entry in range(first, first + full):
+            if not _usable(arrays, entry, 0) or _size(arrays, entry) != size:
+                return -1, 0
+        if full < width:
+            step = first + full
+            if not _usable(arrays, step, count * width) or _size(arrays, step) != 1:
+                return -1, 0
+        chunks += (size + CHUNK - 1) // CHUNK
+        total += size
+    return chunks, total
+
+
+@kernel
+def _locate(part: int, arrays: int, width: int) -> tuple[int, int, int]:
+    """The first entry of the parameter that chunk `part` lies in, and the chunk's start and size."""
+    entry = 0
+    size = _size(arrays, entry)
+    while part * CHUNK >= size:
+        part -= (size + CHUNK - 1) // CHUNK
+        entry += width
+        size = _size(arrays, entry)
+    return entry, part * CHUNK, min(size - part * CHUNK, CHUNK)
+
+
+@kernel
+def _rounded(h: np.ndarray, like: np.ndarray) -> np.ndarray:
+    c = np.empty(len(h), like.dtype)
+    for j in range(len(h)):
+        c[j] = h[j]
+    return c
+
+
+# ---------------------------------------------------------------------------------------------- SGD
+
+
+@kernel
+def _sgd_part(part: int, arrays: int, c: np.ndarray) -> None:
+    i, start, size = _locate(part, arrays, 2)
+    p = _piece(arrays, i, start, size, c)
+    g = _piece(arrays, i + 1, start, size, c)
+    lr, sign, decay = c[0], c[1], c[2]
+    for j in range(size):
+        d = sign * g[j]
+        if decay != 0:
+            d += decay * p[j]
+        p[j] -= lr * d
+
+
+@kernel
+def _sgd(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    chunks, total = _chunks(arrays, count, 2, 2)
+    c = _rounded(h, like)
+    if total >= LIGHT:
+        parallel_for(_sgd_part, chunks, (arrays, c))
+    else:
+        for part in range(chunks):
+            _sgd_part(part, arrays, c)
+    return chunks
+
+
+@kernel
+def _momentum_part(part: int, arrays: int, c: np.ndarray) -> None:
+    i, start, size = _locate(part, arrays, 3)
+    p = _piece(arrays, i, start, size, c)
+    g = _piece(arrays, i + 1, start, size, c)
+    b = _piece(arrays, i + 2, start, size, c)
+    lr, sign, decay, momentum, fresh, nesterov = c[0], c[1], c[2], c[3], c[4], c[5]
+    for j in range(size):
+        d = sign * g[j]
+        if decay != 0:
+            d += decay * p[j]
+        b[j] = momentum * b[j] + fresh * d
+        if nesterov != 0:
+            d += momentum * b[j]
+        else:
+            d = b[j]
+        p[j] -= lr * d
+
+
+@kernel
+def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    chunks, total = _chunks(arrays, count, 3, 3)
+    c = _rounded(h, like)
+    if total >= LIGHT:
+        parallel_for(_momentum_part, chunks, (arrays, c))
+    else:
+        for part in range(chunks):
+            _momentum_part(part, arrays, c)
+    return chunks
+
+
+# --------------------------------------------------------------------------------------------- Adam
+
+
+@kernel
+def _adam_part(part: int, arrays: int, width: int, coefficients: np.ndarray) -> None:
+    i, start, size = _locate(part, arrays, width)
+    c = coefficients[i // width]
+    sign, decay, shrink, fresh1, beta2, fresh2, rate, root, eps = (
+        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8],
+    )  # fmt: skip
+    for first in range(start, start + size, TILE):
+        n = min(start + size - first, TILE)
+        p = _piece(arrays, i, first, n, c)
+        g = _piece(arrays, i + 1, first, n, c)
+        m = _piece(arrays, i + 2, first, n, c)
+        v = _piece(arrays, i + 3, first, n, c)
+        if width == 5:
+            for j in range(n):
+                d = sign * g[j]
+                if decay != 0:
+                    d += decay * p[j]
+                m[j] += fresh1 * (d - m[j])
+                v[j] = beta2 * v[j] + fresh2 * (d * d)
+                p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(v[j]) + eps)
+            continue
+        top = _piece(arrays, i + 4, first, n, c)
+        for j in range(n):
+            d = sign * g[j]
+            if decay != 0:
+                d += decay * p[j]
+            m[j] += fresh1 * (d - m[j])
+            v[j] = beta2 * v[j] + fresh2 * (d * d)
+        for j in range(n):
+            top[j] = v[j] if top[j] < v[j] or math.isnan(v[j]) else top[j]
+            p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(top[j]) + eps)
+
+
+@kernel
+def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    lr, beta1, beta2, eps, decay, decoupled, sign = h[0], h[1], h[2], h[3], h[4], h[5] != 0, h[6]
+    width = 6 if h[7] != 0 else 5
+    chunks, total = _chunks(arrays, count, width, width - 1)
+    c = np.empty((count, 9), like.dtype)
+    for i in range(count if chunks >= 0 else 0):
+        step = _piece(arrays, (i + 1) * width - 1, 0, 1, STEP)
+        step[0] += 1
+        t = np.float64(step[0])
+        c[i, 0] = sign
+        c[i, 1] = 0.0 if decoupled else decay
+        c[i, 2] = 1 - lr * decay if decoupled else 1.0
+        c[i, 3] = 1 - beta1
+        c[i, 4] = beta2
+        c[i, 5] = 1 - beta2
+        c[i, 6] = lr / (1 - beta1**t)
+        c[i, 7] = 1 / math.sqrt(1 - beta2**t)
+        c[i, 8] = eps
+    if total >= HEAVY:
+        parallel_for(_adam_part, chunks, (arrays, width, c))
+    else:
+        for part in range(chunks):
+            _adam_part(part, arrays, width, c)
+    return chunks
+
+
+# ------------------------------------------------------------------------------ RMSprop and Adagrad
+
+
+@kernel
+def _rmsprop_part(part: int, arrays: int, width: int, c: np.ndarray) -> None:
+    lr, alpha, fresh, eps, decay, momentum, centered, sign, zero = (
+        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8],
+    )  # fmt: skip
+    i, start, size = _locate(part, arrays, width)
+    u = np.empty(TILE, c.dtype)
+    for first in range(start, start + size, TILE):
+        n = min(start + size - first, TILE)
+        p = _piece(arrays, i, first, n, c)
+        g = _piece(arrays, i + 1, first, n, c)
+        v = _piece(arrays, i + 2, first, n, c)
+        for j in range(n):
+            d = sign * g[j]
+            if decay != 0:
+                d += decay * p[j]
+            v[j] = alpha * v[j] + fresh * (d * d)
+            u[j] = d if centered != 0 else d / (math.sqrt(v[j]) + eps)
+        if centered != 0:
+            a = _piece(arrays, i + width - 2, first, n, c)
+            for j in range(n):
+                a[j] += fresh * (u[j] - a[j])
+                variance = v[j] - a[j] * a[j]  # rounding may take it below zero
+                u[j] /= math.sqrt(zero if variance < 0 else variance) + eps
+        if momentum != 0:
+            b = _piece(arrays, i + 3, first, n, c)
+            for j in range(n):
+                b[j] = momentum * b[j] + u[j]
+                p[j] -= lr * b[j]
+        else:
+            for j in range(n):
+                p[j] -= lr * u[j]
+
+
+@kernel
+def _rmsprop(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    width = 4 + (h[5] != 0) + (h[6] != 0)
+    chunks, total = _chunks(arrays, count, width, width - 1)
+    c = _rounded(h, like)
+    for i in range(count if chunks >= 0 else 0):
+        _piece(arrays, (i + 1) * width - 1, 0, 1, STEP)[0] += 1
+    if total >= HEAVY:
+        parallel_for(_rmsprop_part, chunks, (arrays, width, c))
+    else:
+        for part in range(chunks):
+            _rmsprop_part(part, arrays, width, c)
+    return chunks
+
+
+@kernel
+def _adagrad_part(part: int, arrays: int, coefficients: np.ndarray) -> None:
+    i, start, size = _locate(part, arrays, 4)
+    c = coefficients[i // 4]
+    p = _piece(arrays, i, start, size, c)
+    g = _piece(arrays, i + 1, start, size, c)
+    total = _piece(arrays, i + 2, start, size, c)
+    rate, eps, decay, sign = c[0], c[1], c[2], c[3]
+    for j in range(size):
+        d = sign * g[j]
+        if decay != 0:
+            d += decay * p[j]
+        total[j] += d * d
+        p[j] -= rate * d / (math.sqrt(total[j]) + eps)
+
+
+@kernel
+def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    chunks, total = _chunks(arrays, count, 4, 3)
+    c = np.empty((count, 4), like.dtype)
+    for i in range(count if chunks >= 0 else 0):
+        step = _piece(arrays, 4 * i + 3, 0, 1, STEP)
+        step[0] += 1
+        c[i, 0] = h[0] / (1 + (np.float64(step[0]) - 1) * h[1])
+        c[i, 1] = h[2]
+        c[i, 2] = h[3]
+        c[i, 3] = h[4]
+    if total >= HEAVY:
+        parallel_for(_adagrad_part, chunks, (arrays, c))
+    else:
+        for part in range(chunks):
+            _adagrad_part(part, arrays, c)
+    return chunks
+
+
+# ------------------------------------------------------------------------------- Norms and clipping
+
+
+@kernel(reassociate=True)
+def _norm_part(part: int, arrays: int, order: float, sums: np.ndarray) -> None:
+    """The sum of ``abs(g)**order`` over a chunk; for an infinite order the largest or smallest."""
+    i, start, size = _locate(part, arrays, 1)
+    g = _piece(arrays, i, start, size, sums)
+    total, one, exponent = sums.dtype.type(0), sums.dtype.type(1), sums.dtype.type(order)
+    if order == 2:
+        for j in range(size):
+            total += g[j] * g[j]
+    elif order == 1:
+        for j in range(size):
+            total += abs(g[j])
+    elif order == 0:
+        for j in range(size):
+            total += one if g[j] != 0 else 1 - one
+    elif math.isinf(order):
+        total = abs(g[0])
+        for j in range(size):
+            x = abs(g[j])
+            if math.isnan(x) or (x > total if order > 0 else x < total):
+                total = x
+    else:
+        for j in range(size):
+            total += abs(g[j]) ** exponent
+    sums[part] = total
+
+
+@kernel
+def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
+    chunks, total = _chunks(arrays, count, 1, 1)
+    sums = np.empty(max(chunks, 0), norms.dtype)
+    if total >= LIGHT:
+        parallel_for(_norm_part, chunks, (arrays, order, sums))
+    else:
+        for part in range(chunks):
+            _norm_part(part, arrays, order, sums)
+    part = 0
+    for i in range(count if chunks >= 0 else 0):
+        norm = 0.0
+        for start in range(0, _size(arrays, i), CHUNK):
+            x = np.float64(sums[part])
+            part += 1
+            if not math.isinf(order):
+                norm += x
+            elif start == 0 or math.isnan(x) or (x > norm if order > 0 else x < norm):
+                norm = x
+        if order == 2:
+            norm = math.sqrt(norm)
+        elif order != 0 and not math.isinf(order):
+            norm = norm ** (1 / order)
+        norms[i] = norm
+    return chunks
+
+
+@kernel
+def _rescale_part(part: int, arrays: int, c: np.ndarray) -> None:
+    i, start, size = _locate(part, arrays, 1)
+    g = _piece(arrays, i, start, size, c)
+    factor, low, high = c[0], c[1], c[2]
+    for j in range(size):
+        x = factor * g[j]
+        g[j] = low if x < low else high if x > high else x
+
+
+@kernel
+def _rescale(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
+    chunks, total = _chunks(arrays, count, 1, 1)
+    c = _rounded(h, like)
+    if total >= LIGHT:
+        parallel_for(_rescale_part, chunks, (arrays, c))
+    else:
+        for part in range(chunks):
+            _rescale_part(part, arrays, c)
+    return chunks
+
+
+# ------------------------------------------------------------------------------------- From Python
+
+
+def _update(update: Any, arrays: Sequence[np.ndarray], width: int, full: int, h: np.ndarray) -> None:
+    """Run `update`; where an array is not fit for it, on copies that are then written back."""
+    count = len(arrays) // width
+    whole = (*arrays, STEP)
+    like = _LIKE.get(whole[0].dtype)
+    if like is None or update(id(whole), count, h, like) < 0:
+        for group in _by_dtype(arrays, width, full):
+            fit = (*(np.require(a, requirements=["C", "A", "W"]) for a in group), STEP)
+            update(id(fit), len(group) // width, h, _LIKE[fit[0].dtype])
+            for position, (array, copy) in enumerate(zip(group, fit, strict=False)):
+                if array is not copy and (position % width != 1 or width == 1):
+                    array[...] = copy
+
+
+def _by_dtype(arrays: Sequence[np.ndarray], width: int, full: int) -> list[list[np.ndarray]]:
+    """Split `arrays` by the dtypes of the parameters; complain about parameters that cannot be updated."""
+    groups: dict[np.dtype, list[np.ndarray]] = {}
+    for first in range(0, len(arrays), width):
+        entries = arrays[first : first + width]
+        p = entries[0]
+        if p.dtype not in _LIKE:
+            raise TypeError(f"only float32 and float64 parameters can be updated, got {p.dtype}")
+        for position, other in enumerate(entries[:full]):
+            if other.shape != p.shape or other.dtype != p.dtype:
+                kind = "gradient" if position == 1 else "optimizer state"
+                raise RuntimeError(
+                    f"parameter {first // width} has shape {p.shape} and dtype {p.dtype}, but its {kind} "
+                    f"has shape {other.shape} and dtype {other.dtype}"
+                )
+            if not other.flags.writeable and (position != 1 or width == 1):
+                raise ValueError(f"parameter {first // width} or its state is read-only")
+        if full < width and (entries[full].size != 1 or entries[full].dtype != STEP.dtype):
+            raise RuntimeError(
+                f"the step count of parameter {first // width} must be a single float32, got shape "
+                f"{entries[full].shape} and dtype {entries[full].dtype}"
+            )
+        groups.setdefault(p.dtype, []).extend(entries)
+    return list(groups.values())
+
+
+def sgd(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
+    """Gradient descent without momentum, ``p -= lr * (sign * g + decay * p)``.
+
+    Parameters
+    ----------
+    arrays : sequence of (p, g) for each parameter
+    h : float64 array (lr, sign, decay)
+    """
+    _update(_sgd, arrays, 2, 2, h)
+
+
+def momentum(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
+    """Gradient descent with momentum.
+
+    ``d = sign * g + decay * p; b = momentum * b + fresh * d; p -= lr * (d + momentum * b if nesterov else b)``
+
+    Parameters
+    ----------
+    arrays : sequence of (p, g, b) for each parameter
+    h : float64 array (lr, sign, decay, momentum, fresh = 1 - dampening, nesterov)
+    """
+    _update(_momentum, arrays, 3, 3, h)
+
+
+def adam(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
+    """Adam, AdamW and AMSGrad.
+
+    Parameters
+    ----------
+    arrays : sequence of (p, g, m, v, step), or with AMSGrad (p, g, m, v, top, step), for each parameter
+    h : float64 array (lr, beta1, beta2, eps, decay, decoupled, sign, amsgrad)
+    """
+    width = 6 if h[7] else 5
+    _update(_adam, arrays, width, width - 1, h)
+
+
+def rmsprop(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
+    """RMSprop.
+
+    Parameters
+    ----------
+    arrays : sequence of (p, g, v, [b with momentum], [a where centered], step) for each parameter
+    h : float64 array (lr, alpha, 1 - alpha, eps, decay, momentum, centered, sign, 0)
+    """
+    width = 4 + bool(h[5]) + bool(h[6])
+    _update(_rmsprop, arrays, width, width - 1, h)
+
+
+def adagrad(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
+    """Adagrad.
+
+    Parameters
+    ----------
+    arrays : sequence of (p, g, sum, step) for each parameter
+    h : float64 array (lr, lr_decay, eps, decay, sign)
+    """
+    _update(_adagrad, arrays, 4, 3, h)
+
+
+def rescale(arrays: Sequence[np.ndarray], factor: float, limit: float = math.inf) -> None:
+    """Multiply all arrays by `factor`, then clamp them to ``[-limit, limit]``, in place; NaN stays."""
+    if arrays:
+        _update(_rescale, arrays, 1, 1, np.array([factor, -limit, limit]))
+
+
+def norms(arrays: Sequence[np.ndarray], order: float) -> np.ndarray:
+    """The vector norm of each array, float32 unless an array is float64."""
+    whole = tuple(arrays)
+    dtype = whole[0].dtype if whole else STEP.dtype
+    result = np.empty(len(whole), dtype)
+    if dtype not in _LIKE or (whole and _norms(id(whole), len(whole), order, result) < 0):
+        if any(a.dtype not in _LIKE for a in whole):
+            raise TypeError(f"norms of float32 and float64 arrays only, got {[str(a.dtype) for a in whole]}")
+        result = np.empty(len(whole), np.result_type(*whole))
+        whole = tuple(np.require(a, result.dtype, ["C", "A", "W"]) for a in whole)
+        _norms(id(whole), len(whole), order, result)
+    return result
