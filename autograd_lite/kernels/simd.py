@@ -1,31 +1,45 @@
-"""The micro-kernel: the one place where the library writes vector instructions itself.
+"""Vector code: the one place where the library writes its own instructions.
 
-`block_product` multiplies a block of A by a block of B inside a kernel. It cuts C into tiles that fit the
-vector registers; one tile is one function of LLVM vector code, emitted by `_tile` below:
+Three operations on blocks of matrices, for float32 and float64, to be called inside kernels:
 
-    for p in range(k):                         # accumulators never leave their registers
+- `block_product`: A times B, where rows of B are contiguous;
+- `dot_product`: A times the transpose of B, where rows of A and of B are contiguous;
+- `transpose`: a block copied with rows and columns swapped.
+
+Each is cut into tiles that fit the vector registers. A tile of the first is
+
+    for p in range(k):                         # the sums never leave their registers
         for v in range(vectors): b[v] = B[p, v * WIDTH : (v + 1) * WIDTH]
-        for r in range(rows):    acc[r][v] = fma(broadcast(A[r, p]), b[v], acc[r][v])
+        for r in range(rows):    sum[r][v] = fma(broadcast(A[r, p]), b[v], sum[r][v])
 
-A is read one number at a time, so it may have any strides; rows of B are read as vectors, so they are
-contiguous, at any distance from each other. The last vector of a tile is masked where N ends inside it; the
-last rows of C get tiles of their own height. The order of the sums over k is always that of k itself.
+(Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008). A is read
+one number at a time and may have any strides. The last vector is masked where N ends inside it, and the last
+rows get tiles of their own height, so that no element is left to scalar code.
+
+The tiles are LLVM functions in a library of their own, one per dtype, that is compiled when a kernel first
+calls it and kept beside the kernels' cache: kernels that use it stay small and compile quickly.
 
 ``AUTOGRAD_LITE_SIMD`` overrides the vector size: 128, 256 or 512 bits, or 0 for plain loops.
 """
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
+import pathlib
+import threading
+from collections.abc import Callable
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .jit import JIT, kernel
+from .jit import JIT, cache_directory, kernel
 
 
 def _vector_bits() -> int:
@@ -43,202 +57,400 @@ def _vector_bits() -> int:
 
 
 VECTOR_BITS = _vector_bits()
-"""Bits of the vectors that the micro-kernel uses; 0 where it is a plain loop."""
+"""Bits of the vectors in use; 0 for plain loops."""
 VECTOR_BYTES = max(VECTOR_BITS, 128) // 8
 TILE_ROWS, TILE_VECTORS = (4, 3) if VECTOR_BITS == 256 else (6, 4)
-"""The largest tile: rows of C by vectors of C. AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
+"""The largest tile of `block_product`: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
+DOT_ROWS, DOT_COLUMNS = (3, 3) if VECTOR_BITS == 256 else (5, 4)
+"""The largest tile of `dot_product`."""
 
 _WORD = ir.IntType(64)
 _INT32 = ir.IntType(32)
 _BIT = ir.IntType(1)
+_Values = list[ir.Value]
 
 
-def _loop(builder: ir.IRBuilder, count: ir.Value, carried: list[ir.Value], body: Any) -> list[ir.Value]:
-    """Emit ``for _ in range(count): carried = body(carried)``, at least once; values stay in registers."""
+def _word(value: int) -> ir.Constant:
+    return ir.Constant(_WORD, value)
+
+
+def _loop(builder: ir.IRBuilder, count: ir.Value, carried: _Values, body: Callable[..., _Values]) -> _Values:
+    """Emit ``for i in range(count): carried = body(i, carried)``; carried values stay in registers."""
     before = builder.block
     block = builder.append_basic_block("loop")
     after = builder.append_basic_block("done")
-    builder.branch(block)
+    builder.cbranch(builder.icmp_signed(">", count, _word(0)), block, after)
     builder.position_at_end(block)
-    index = builder.phi(_WORD)
-    phis = [builder.phi(value.type) for value in carried]
-    updated = body(phis)
-    following = builder.add(index, ir.Constant(_WORD, 1))
-    index.add_incoming(ir.Constant(_WORD, 0), before)
-    index.add_incoming(following, builder.block)
-    for phi, start, value in zip(phis, carried, updated, strict=True):
+    phis = [builder.phi(value.type) for value in [count, *carried]]
+    updated = body(phis[0], phis[1:])
+    updated = [builder.add(phis[0], _word(1)), *updated]
+    builder.cbranch(builder.icmp_signed("<", updated[0], count), block, after)
+    for phi, start, value in zip(phis, [_word(0), *carried], updated, strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(value, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, count), block, after)
+    last = builder.block
     builder.position_at_end(after)
-    return updated
+    results = [builder.phi(value.type) for value in carried]
+    for phi, start, value in zip(results, carried, updated[1:], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, last)
+    return results
 
 
 class _Vectors:
-    """Vector operations on one element type: what LLVM offers, with the types filled in."""
+    """Emits vector operations on one element type."""
 
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+    def __init__(self, builder: ir.IRBuilder, size: int) -> None:
         self.builder = builder
-        self.element = element
-        self.size = 4 if element == ir.FloatType() else 8
-        self.width = VECTOR_BYTES // self.size
-        self.type = ir.VectorType(element, self.width)
+        self.size = size
+        self.element = ir.FloatType() if size == 4 else ir.DoubleType()
+        self.width = VECTOR_BYTES // size
+        self.type = ir.VectorType(self.element, self.width)
         self.zero = ir.Constant(self.type, [0.0] * self.width)
-        self.suffix = f"v{self.width}f{8 * self.size}"
-        self.mask_type = ir.VectorType(_BIT, self.width)
 
-    def _intrinsic(self, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
-        function_type = ir.FunctionType(result, list(arguments))
-        return cgutils.get_or_insert_function(self.builder.module, function_type, name)
+    def _call(
+        self, name: str, result: ir.Type, *values: ir.Value, fastmath: tuple[str, ...] = ()
+    ) -> ir.Value:
+        function_type = ir.FunctionType(result, [value.type for value in values])
+        suffix = f"v{self.width}f{8 * self.size}"
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, name % suffix)
+        return self.builder.call(function, values, fastmath=fastmath)
 
-    def splat(self, value: ir.Value, count: int | None = None) -> ir.Value:
-        count = count or self.width
-        vector = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    def splat(self, value: ir.Value) -> ir.Value:
+        vector = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
         vector = self.builder.insert_element(vector, value, ir.Constant(_INT32, 0))
-        lanes = ir.Constant(ir.VectorType(_INT32, count), [0] * count)
+        lanes = ir.Constant(ir.VectorType(_INT32, self.width), [0] * self.width)
         return self.builder.shuffle_vector(vector, vector, lanes)
 
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-        function = self._intrinsic(f"llvm.fma.{self.suffix}", self.type, self.type, self.type, self.type)
-        return self.builder.call(function, [x, y, z])
+        return self._call("llvm.fma.%s", self.type, x, y, z)
+
+    def sum(self, vector: ir.Value) -> ir.Value:
+        """The sum of the lanes."""
+        start = ir.Constant(self.element, -0.0)
+        return self._call("llvm.vector.reduce.fadd.%s", self.element, start, vector, fastmath=("reassoc",))
 
     def first_lanes(self, count: ir.Value) -> ir.Value:
         """The mask of the first `count` lanes."""
         lanes = ir.Constant(ir.VectorType(_WORD, self.width), list(range(self.width)))
         return self.builder.icmp_signed("<", lanes, self.splat(count))
 
-    def _vector_pointer(self, pointer: ir.Value, offset: ir.Value | int) -> ir.Value:
-        if isinstance(offset, int):
-            offset = ir.Constant(_WORD, offset)
-        return self.builder.bitcast(self.builder.gep(pointer, [offset]), self.type.as_pointer())
-
-    def load(self, pointer: ir.Value, offset: ir.Value | int, mask: ir.Value | None) -> ir.Value:
-        address = self._vector_pointer(pointer, offset)
+    def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             return self.builder.load(address, align=self.size)
-        name = f"llvm.masked.load.{self.suffix}.p0"
-        function = self._intrinsic(name, self.type, address.type, _INT32, self.mask_type, self.type)
-        return self.builder.call(function, [address, ir.Constant(_INT32, self.size), mask, self.zero])
+        align = ir.Constant(_INT32, self.size)
+        return self._call("llvm.masked.load.%s.p0", self.type, address, align, mask, self.zero)
 
-    def store(self, value: ir.Value, pointer: ir.Value, offset: ir.Value | int, mask: ir.Value | None) -> None:
-        address = self._vector_pointer(pointer, offset)
+    def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             self.builder.store(value, address, align=self.size)
-            return
-        name = f"llvm.masked.store.{self.suffix}.p0"
-        function = self._intrinsic(name, ir.VoidType(), self.type, address.type, _INT32, self.mask_type)
-        self.builder.call(function, [value, address, ir.Constant(_INT32, self.size), mask])
+        else:
+            align = ir.Constant(_INT32, self.size)
+            self._call("llvm.masked.store.%s.p0", ir.VoidType(), value, address, align, mask)
 
 
-def _tile(module: ir.Module, element: ir.Type, rows: int, vectors: int, masked: bool) -> ir.Function:
-    """The function that computes one tile of C; `columns` counts the live lanes of the last vector."""
-    bits = 32 if element == ir.FloatType() else 64
-    name = f"autograd_lite_tile_f{bits}_{rows}x{vectors}{'_masked' if masked else ''}"
-    pointer = element.as_pointer()
-    # columns, k, a, a_row_stride, a_col_stride, b, b_row_stride, c, c_row_stride, accumulate
-    arguments = [_WORD, _WORD, pointer, _WORD, _WORD, pointer, _WORD, pointer, _WORD, _BIT]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    columns, k, a, a_row, a_col, b, b_row, c, c_row, accumulate = function.args
-    for argument in (a, b, c):
-        argument.add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    vector = _Vectors(builder, element)
-    masks = [None] * vectors
-    if masked:
-        masks[-1] = vector.first_lanes(columns)
-    a_rows = [builder.mul(a_row, ir.Constant(_WORD, r)) for r in range(rows)]
+class _Library:
+    """The vector functions for elements of `size` bytes, as one LLVM module."""
 
-    def step(carried: list[ir.Value]) -> list[ir.Value]:
-        a_now, b_now, *sums = carried
-        row = [vector.load(b_now, v * vector.width, masks[v]) for v in range(vectors)]
-        updated = []
-        for r in range(rows):
-            number = vector.splat(builder.load(builder.gep(a_now, [a_rows[r]])))
-            updated += [vector.fma(number, row[v], sums[r * vectors + v]) for v in range(vectors)]
-        return [builder.gep(a_now, [a_col]), builder.gep(b_now, [b_row]), *updated]
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.module = ir.Module(f"autograd_lite_simd_f{8 * size}")
+        self.pointer = (ir.FloatType() if size == 4 else ir.DoubleType()).as_pointer()
+        self.product()
+        self.dot()
+        self.transpose()
 
-    _, _, *sums = _loop(builder, k, [a, b] + [vector.zero] * (rows * vectors), step)
+    def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, _Vectors]:
+        """Start a function; `signature` has one letter per argument: word, pointer or bit."""
+        kinds = {"w": _WORD, "p": self.pointer, "b": _BIT}
+        function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
+        function = ir.Function(self.module, function_type, name)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        return function, builder, _Vectors(builder, self.size)
 
-    def each(add: bool) -> None:
-        for r in range(rows):
-            row = builder.gep(c, [builder.mul(c_row, ir.Constant(_WORD, r))])
-            for v in range(vectors):
-                value = sums[r * vectors + v]
-                if add:
-                    value = builder.fadd(vector.load(row, v * vector.width, masks[v]), value)
-                vector.store(value, row, v * vector.width, masks[v])
+    def choose(self, builder: ir.IRBuilder, key: ir.Value, cases: dict[int, ir.Function], args: Any) -> None:
+        """Call the function whose number `key` is, then return."""
+        end = builder.append_basic_block("end")
+        switch = builder.switch(key, end)
+        for number, function in cases.items():
+            function.linkage = "internal"
+            with builder.goto_block(builder.append_basic_block()):
+                switch.add_case(_word(number), builder.block)
+                builder.call(function, args)
+                builder.branch(end)
+        builder.position_at_end(end)
+        builder.ret_void()
 
-    with builder.if_else(accumulate) as (then, otherwise):
-        with then:
-            each(add=True)
-        with otherwise:
-            each(add=False)
-    builder.ret_void()
-    return function
+    @staticmethod
+    def either(
+        builder: ir.IRBuilder, x: ir.Value, x_from: ir.Block, y: ir.Value, y_from: ir.Block
+    ) -> ir.Value:
+        """`x` if the control flow came from block `x_from`, `y` if from `y_from`."""
+        phi = builder.phi(x.type)
+        phi.add_incoming(x, x_from)
+        phi.add_incoming(y, y_from)
+        return phi
 
-
-def _any_tile(module: ir.Module, element: ir.Type) -> ir.Function:
-    """The function that picks the tile for `rows` and `columns` at run time."""
-    bits = 32 if element == ir.FloatType() else 64
-    name = f"autograd_lite_tile_f{bits}"
-    if name in module.globals:
-        return module.globals[name]
-    pointer = element.as_pointer()
-    arguments = [_WORD, _WORD, _WORD, pointer, _WORD, _WORD, pointer, _WORD, pointer, _WORD, _BIT]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    rows, columns, *rest = function.args
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    width = VECTOR_BYTES * 8 // bits
-    full = builder.icmp_signed("==", columns, ir.Constant(_WORD, TILE_VECTORS * width))
-    before = builder.udiv(builder.sub(columns, ir.Constant(_WORD, 1)), ir.Constant(_WORD, width))
-    last = builder.sub(columns, builder.mul(before, ir.Constant(_WORD, width)))
-    shape = builder.select(full, ir.Constant(_WORD, TILE_VECTORS), before)
-    key = builder.add(builder.mul(shape, ir.Constant(_WORD, TILE_ROWS)), rows)
-    end = function.append_basic_block("end")
-    switch = builder.switch(key, end)
-    for vectors in range(TILE_VECTORS + 1):
+    def product(self) -> None:
+        """product(rows, columns, count, k, a, a_row, a_col, b, b_row, c, c_row, accumulate):
+        `count` tiles of `rows` rows, one below the other."""
+        function, builder, vector = self.function(PRODUCT, _SIGNATURES[PRODUCT])
+        rows, columns, *rest = function.args
+        full = builder.icmp_signed("==", columns, _word(TILE_VECTORS * vector.width))
+        before = builder.udiv(builder.sub(columns, _word(1)), _word(vector.width))
+        last = builder.sub(columns, builder.mul(before, _word(vector.width)))
+        shape = builder.select(full, _word(TILE_VECTORS), before)
+        key = builder.add(builder.mul(shape, _word(TILE_ROWS + 1)), rows)
+        cases = {}
         for height in range(1, TILE_ROWS + 1):
-            masked = vectors < TILE_VECTORS
-            tile = _tile(module, element, height, vectors + masked, masked)
-            block = function.append_basic_block()
-            switch.add_case(ir.Constant(_WORD, vectors * TILE_ROWS + height), block)
-            inner = ir.IRBuilder(block)
-            inner.call(tile, [last, *rest])
-            inner.branch(end)
-    ir.IRBuilder(end).ret_void()
+            for vectors in range(TILE_VECTORS):
+                number = vectors * (TILE_ROWS + 1) + height
+                cases[number] = self.product_tile(height, vectors + 1, masked=True)
+            number = TILE_VECTORS * (TILE_ROWS + 1) + height
+            cases[number] = self.product_tile(height, TILE_VECTORS, masked=False)
+        self.choose(builder, key, cases, [last, *rest])
+
+    def product_tile(self, rows: int, vectors: int, masked: bool) -> ir.Function:
+        """`last` counts the live lanes of the last vector."""
+        name = f"{PRODUCT}_{rows}x{vectors}{'_masked' * masked}"
+        function, builder, vector = self.function(name, _SIGNATURES[PRODUCT][1:])
+        last, count, k, a, a_row, a_col, b, b_row, c, c_row, accumulate = function.args
+        masks = [None] * vectors
+        if masked:
+            masks[-1] = vector.first_lanes(last)
+        tile = [(r, v) for r in range(rows) for v in range(vectors)]
+
+        def step(_: ir.Value, carried: _Values) -> _Values:
+            a_now, b_now, *sums = carried
+            row = [
+                vector.load(builder.gep(b_now, [_word(v * vector.width)]), masks[v]) for v in range(vectors)
+            ]
+            heads = [builder.gep(a_now, [builder.mul(a_row, _word(r))]) for r in range(rows)]
+            column = [vector.splat(builder.load(head)) for head in heads]
+            sums = [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
+            return [builder.gep(a_now, [a_col]), builder.gep(b_now, [b_row]), *sums]
+
+        def one_tile(_: ir.Value, carried: _Values) -> _Values:
+            a_tile, c_tile = carried
+            rows_of_c = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
+            places = [builder.gep(rows_of_c[r], [_word(v * vector.width)]) for r, v in tile]
+            start = builder.block
+            with builder.if_then(accumulate):
+                found = [vector.load(place, masks[v]) for place, (_, v) in zip(places, tile, strict=True)]
+                loaded = builder.block
+            sums = [self.either(builder, vector.zero, start, value, loaded) for value in found]
+            _, _, *sums = _loop(builder, k, [a_tile, b, *sums], step)
+            for place, total, (_, v) in zip(places, sums, tile, strict=True):
+                vector.store(total, place, masks[v])
+            return [
+                builder.gep(a_tile, [builder.mul(a_row, _word(rows))]),
+                builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
+            ]
+
+        _loop(builder, count, [a, c], one_tile)
+        builder.ret_void()
+        return function
+
+    def dot(self) -> None:
+        """dot(rows, columns, k, a, a_row, b, b_row, c, c_row, accumulate): one tile."""
+        function, builder, _ = self.function(DOT, _SIGNATURES[DOT])
+        rows, columns, *rest = function.args
+        key = builder.add(builder.mul(columns, _word(DOT_ROWS + 1)), rows)
+        cases = {
+            width * (DOT_ROWS + 1) + height: self.dot_tile(height, width)
+            for height in range(1, DOT_ROWS + 1)
+            for width in range(1, DOT_COLUMNS + 1)
+        }
+        self.choose(builder, key, cases, rest)
+
+    def dot_tile(self, rows: int, columns: int) -> ir.Function:
+        function, builder, vector = self.function(f"{DOT}_{rows}x{columns}", _SIGNATURES[DOT][2:])
+        k, a, a_row, b, b_row, c, c_row, accumulate = function.args
+        tile = [(r, s) for r in range(rows) for s in range(columns)]
+
+        def step(_: ir.Value, carried: _Values, mask: ir.Value | None = None) -> _Values:
+            a_now, b_now, *sums = carried
+            left = [builder.gep(a_now, [builder.mul(a_row, _word(r))]) for r in range(rows)]
+            right = [builder.gep(b_now, [builder.mul(b_row, _word(s))]) for s in range(columns)]
+            x = [vector.load(head, mask) for head in left]
+            y = [vector.load(head, mask) for head in right]
+            sums = [vector.fma(x[r], y[s], total) for (r, s), total in zip(tile, sums, strict=True)]
+            return [builder.gep(now, [_word(vector.width)]) for now in (a_now, b_now)] + sums
+
+        whole = builder.udiv(k, _word(vector.width))
+        rest = builder.urem(k, _word(vector.width))
+        carried = _loop(builder, whole, [a, b] + [vector.zero] * len(tile), step)
+        mask = vector.first_lanes(rest)
+        some = builder.select(builder.icmp_signed(">", rest, _word(0)), _word(1), _word(0))
+        _, _, *sums = _loop(builder, some, carried, lambda i, values: step(i, values, mask))
+        for (r, s), total in zip(tile, sums, strict=True):
+            place = builder.gep(c, [builder.add(builder.mul(c_row, _word(r)), _word(s))])
+            start = builder.block
+            with builder.if_then(accumulate):
+                found = builder.load(place)
+                loaded = builder.block
+            before = self.either(builder, ir.Constant(vector.element, -0.0), start, found, loaded)
+            builder.store(builder.fadd(before, vector.sum(total)), place)
+        builder.ret_void()
+        return function
+
+    def transpose(self) -> None:
+        """transpose(rows, columns, source, source_row, target, target_row): at most one vector each way."""
+        function, builder, vector = self.function(TRANSPOSE, _SIGNATURES[TRANSPOSE])
+        rows, columns, source, source_row, target, target_row = function.args
+        width = vector.width
+        lanes = ir.VectorType(_INT32, width)
+
+        def copy(masked: bool) -> None:
+            block = []
+            row_mask = vector.first_lanes(columns) if masked else None
+            column_mask = vector.first_lanes(rows) if masked else None
+            for i in range(width):
+                mask = row_mask
+                if masked:
+                    mask = builder.and_(mask, vector.splat(builder.icmp_signed("<", _word(i), rows)))
+                block.append(vector.load(builder.gep(source, [builder.mul(source_row, _word(i))]), mask))
+            # Swap ever larger off-diagonal blocks (Eklundh, IEEE Trans. Computers C-21(7), 1972).
+            step = 1
+            while step < width:
+                low = [lane if not lane & step else width + lane - step for lane in range(width)]
+                high = [lane + step if not lane & step else width + lane for lane in range(width)]
+                swapped = list(block)
+                for i in range(width):
+                    if not i & step:
+                        pair = block[i], block[i + step]
+                        swapped[i] = builder.shuffle_vector(*pair, ir.Constant(lanes, low))
+                        swapped[i + step] = builder.shuffle_vector(*pair, ir.Constant(lanes, high))
+                block = swapped
+                step *= 2
+            for j in range(width):
+                mask = column_mask
+                if masked:
+                    mask = builder.and_(mask, vector.splat(builder.icmp_signed("<", _word(j), columns)))
+                vector.store(block[j], builder.gep(target, [builder.mul(target_row, _word(j))]), mask)
+
+        inside = [builder.icmp_signed("==", extent, _word(width)) for extent in (rows, columns)]
+        with builder.if_else(builder.and_(*inside)) as (whole, edge):
+            with whole:
+                copy(masked=False)
+            with edge:
+                copy(masked=True)
+        builder.ret_void()
+
+    def compile(self) -> bytes:
+        """Machine code for this CPU, as an object file."""
+        module = llvm.parse_assembly(str(self.module))
+        module.verify()
+        return _target_machine().emit_object(module)
+
+
+PRODUCT, DOT, TRANSPOSE = "autograd_lite_product", "autograd_lite_dot", "autograd_lite_transpose"
+_NAMES = [PRODUCT, DOT, TRANSPOSE]
+_SIGNATURES = {PRODUCT: "wwwwpwwpwpwb", DOT: "wwwpwpwpwb", TRANSPOSE: "wwpwpw"}
+
+
+def _target_machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(cpu, features, opt=3, jit=True)
+
+
+_addresses = (ctypes.c_void_p * (2 * len(_NAMES)))()
+"""Where the functions are: for float32, then for float64, in the order of `_NAMES`; null until loaded."""
+_engines: list[Any] = []
+_loading = threading.Lock()
+
+
+def _load(size: int) -> None:
+    """Fill `_addresses` for elements of `size` bytes; a kernel calls this when it first meets a null."""
+    first = 0 if size == 4 else len(_NAMES)
+    with _loading:
+        if _addresses[first]:
+            return
+        cpu = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
+        build = f"{llvmlite.__version__} {llvm.llvm_version_info} {cpu} {VECTOR_BITS} {size}"
+        source = pathlib.Path(__file__).read_bytes()
+        digest = hashlib.sha256(source + build.encode()).hexdigest()[:24]
+        file = cache_directory() / f"simd-f{8 * size}-{digest}.o"
+        if file.is_file():
+            code = file.read_bytes()
+        else:
+            code = _Library(size).compile()
+            draft = file.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(code)
+            draft.replace(file)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        _engines.append(engine)  # owns the machine code
+        for i, name in reversed(list(enumerate(_NAMES))):
+            _addresses[first + i] = engine.get_function_address(name)
+
+
+_load_callback = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_load)
+if JIT:
+    llvm.add_symbol("autograd_lite_simd_addresses", ctypes.addressof(_addresses))
+    llvm.add_symbol("autograd_lite_simd_load", ctypes.cast(_load_callback, ctypes.c_void_p).value)
+
+
+def _call_vector_function(builder: ir.IRBuilder, name: str, element: ir.Type, values: Any) -> None:
+    size = 4 if isinstance(element, ir.FloatType) else 8
+    slot = _NAMES.index(name) + (0 if size == 4 else len(_NAMES))
+    pointer = element.as_pointer()
+    kinds = {"w": _WORD, "p": pointer, "b": _BIT}
+    function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in _SIGNATURES[name]])
+    module = builder.module
+    if "autograd_lite_simd_addresses" in module.globals:
+        table = module.globals["autograd_lite_simd_addresses"]
+    else:
+        table = ir.GlobalVariable(
+            module, ir.ArrayType(function_type.as_pointer(), len(_addresses)), "autograd_lite_simd_addresses"
+        )
+    place = builder.bitcast(
+        builder.gep(table, [_word(0), _word(slot)]), function_type.as_pointer().as_pointer()
+    )
+    missing = cgutils.is_null(builder, builder.load(place))
+    with builder.if_then(missing, likely=False):
+        load_type = ir.FunctionType(ir.VoidType(), [_WORD])
+        load = cgutils.get_or_insert_function(module, load_type, "autograd_lite_simd_load")
+        builder.call(load, [_word(size)])
+    builder.call(builder.load(place), values)
+
+
+def _vector_function(name: str) -> Any:
+    """The function of that name, for kernels: it takes one tuple, and in it each pointer as (array, offset)."""
+
+    @intrinsic
+    def function(typingctx: Any, arguments: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+            given = list(zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, strict=True))
+            passed, i = [], 0
+            element = None
+            for letter in _SIGNATURES[name]:
+                if letter == "p":
+                    (value, kind), (offset, word) = given[i : i + 2]
+                    array = context.make_array(kind)(context, builder, value)
+                    element = context.get_data_type(kind.dtype)
+                    passed.append(builder.gep(array.data, [context.cast(builder, offset, word, types.int64)]))
+                    i += 2
+                else:
+                    wanted = types.int64 if letter == "w" else types.boolean
+                    passed.append(context.cast(builder, *given[i], wanted))
+                    i += 1
+            _call_vector_function(builder, name, element, passed)
+            return context.get_dummy_value()
+
+        return types.void(arguments), codegen
+
     return function
 
 
-@intrinsic
-def _vector_tile(
-    typingctx: Any, rows: Any, columns: Any, k: Any, a: Any, a_offset: Any, a_row_stride: Any,
-    a_col_stride: Any, b: Any, b_offset: Any, b_row_stride: Any, c: Any, c_offset: Any, c_row_stride: Any,
-    accumulate: Any,
-) -> Any:  # fmt: skip
-    n = types.int64
-    signature = types.void(n, n, n, a, n, n, n, b, n, n, c, n, n, types.boolean)
-
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        rows, columns, k, a, a_at, a_row, a_col, b, b_at, b_row, c, c_at, c_row, accumulate = args
-        element = context.get_data_type(sig.args[3].dtype)
-
-        def start(position: int, value: ir.Value, offset: ir.Value) -> ir.Value:
-            array = context.make_array(sig.args[position])(context, builder, value)
-            return builder.gep(array.data, [offset])
-
-        tile = _any_tile(builder.module, element)
-        pointers = start(3, a, a_at), start(7, b, b_at), start(10, c, c_at)
-        builder.call(
-            tile,
-            [rows, columns, k, pointers[0], a_row, a_col, pointers[1], b_row, pointers[2], c_row, accumulate],
-        )
-        return context.get_dummy_value()
-
-    return signature, codegen
+_product = _vector_function(PRODUCT)
+_dot = _vector_function(DOT)
+_transpose = _vector_function(TRANSPOSE)
 
 
 @kernel
@@ -246,24 +458,56 @@ def _vector_block_product(
     a, a_offset, a_row_stride, a_col_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride,
     m, n, k, accumulate,
 ):  # fmt: skip
-    if k <= 0:
-        if not accumulate:
-            for i in range(m):
-                for j in range(n):
-                    c[c_offset + i * c_row_stride + j] = 0
+    if m <= 0:
         return
     panel = TILE_VECTORS * (VECTOR_BYTES // c.itemsize)
+    # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
     tiles = (m + TILE_ROWS - 1) // TILE_ROWS
+    rows = m // tiles
+    higher = m - rows * tiles
+    below = higher * (rows + 1)
     for j in range(0, n, panel):
         columns = min(panel, n - j)
-        for t in range(tiles):
-            # Heights differ by one row at most, so that none is too low to keep the vector units busy.
-            i = t * m // tiles
-            rows = (t + 1) * m // tiles - i
-            _vector_tile(
-                rows, columns, k, a, a_offset + i * a_row_stride, a_row_stride, a_col_stride,
-                b, b_offset + j, b_row_stride, c, c_offset + i * c_row_stride + j, c_row_stride, accumulate,
-            )  # fmt: skip
+        if higher > 0:
+            _product((
+                rows + 1, columns, higher, k, a, a_offset, a_row_stride, a_col_stride,
+                b, b_offset + j, b_row_stride, c, c_offset + j, c_row_stride, accumulate,
+            ))  # fmt: skip
+        _product((
+            rows, columns, tiles - higher, k, a, a_offset + below * a_row_stride, a_row_stride, a_col_stride,
+            b, b_offset + j, b_row_stride, c, c_offset + below * c_row_stride + j, c_row_stride, accumulate,
+        ))  # fmt: skip
+
+
+@kernel
+def _vector_dot_product(
+    a, a_offset, a_row_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride, m, n, k, accumulate
+):
+    row_tiles = (m + DOT_ROWS - 1) // DOT_ROWS
+    column_tiles = (n + DOT_COLUMNS - 1) // DOT_COLUMNS
+    for s in range(column_tiles):
+        j = s * n // column_tiles
+        columns = (s + 1) * n // column_tiles - j
+        for r in range(row_tiles):
+            i = r * m // row_tiles
+            rows = (r + 1) * m // row_tiles - i
+            _dot((
+                rows, columns, k, a, a_offset + i * a_row_stride, a_row_stride,
+                b, b_offset + j * b_row_stride, b_row_stride,
+                c, c_offset + i * c_row_stride + j, c_row_stride, accumulate,
+            ))  # fmt: skip
+
+
+@kernel
+def _vector_transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n):
+    width = VECTOR_BYTES // a.itemsize
+    for i in range(0, m, width):
+        rows = min(width, m - i)
+        for j in range(0, n, width):
+            _transpose((
+                rows, min(width, n - j), a, a_offset + i * a_row_stride + j, a_row_stride,
+                out, out_offset + j * out_row_stride + i, out_row_stride,
+            ))  # fmt: skip
 
 
 @kernel
@@ -272,41 +516,76 @@ def _plain_block_product(
     m, n, k, accumulate,
 ):  # fmt: skip
     for i in range(m):
-        row = c_offset + i * c_row_stride
+        row = c[c_offset + i * c_row_stride :][:n]
         if not accumulate:
-            for j in range(n):
-                c[row + j] = 0
+            row[:] = 0
         for p in range(k):
             factor = a[a_offset + i * a_row_stride + p * a_col_stride]
-            start = b_offset + p * b_row_stride
+            other = b[b_offset + p * b_row_stride :]
             for j in range(n):
-                c[row + j] += factor * b[start + j]
+                row[j] += factor * other[j]
+
+
+@kernel(reassociate=True)
+def _plain_dot_product(
+    a, a_offset, a_row_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride, m, n, k, accumulate
+):
+    for i in range(m):
+        left = a[a_offset + i * a_row_stride :]
+        for j in range(n):
+            right = b[b_offset + j * b_row_stride :]
+            place = c_offset + i * c_row_stride + j
+            total = c.dtype.type(0)
+            for p in range(k):
+                total += left[p] * right[p]
+            c[place] = c[place] + total if accumulate else total
+
+
+@kernel
+def _plain_transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n):
+    for i in range(m):
+        for j in range(n):
+            out[out_offset + j * out_row_stride + i] = a[a_offset + i * a_row_stride + j]
+
+
+def _view(flat: np.ndarray, offset: int, shape: tuple[int, int], row: int, col: int) -> np.ndarray:
+    return np.lib.stride_tricks.as_strided(flat[offset:], shape, (row * flat.itemsize, col * flat.itemsize))
 
 
 def _numpy_block_product(
     a: np.ndarray, a_offset: int, a_row_stride: int, a_col_stride: int, b: np.ndarray, b_offset: int,
-    b_row_stride: int, c: np.ndarray, c_offset: int, c_row_stride: int, m: int, n: int, k: int,
-    accumulate: bool,
+    b_row_stride: int, c: np.ndarray, c_offset: int, c_row_stride: int, m: int, n: int, k: int, accumulate: bool,
 ) -> None:  # fmt: skip
-    def block(flat: np.ndarray, offset: int, shape: tuple[int, int], row: int, col: int) -> np.ndarray:
-        strides = (row * flat.itemsize, col * flat.itemsize)
-        return np.ndarray(shape, flat.dtype, flat, offset * flat.itemsize, strides)
-
-    if m > 0 and n > 0:
-        target = block(c, c_offset, (m, n), c_row_stride, 1)
-        product: Any = 0
-        if k > 0:
-            left = block(a, a_offset, (m, k), a_row_stride, a_col_stride)
-            product = left @ block(b, b_offset, (k, n), b_row_stride, 1)
-        target[...] = target + product if accumulate else product
+    left = _view(a, a_offset, (m, k), a_row_stride, a_col_stride)
+    right = _view(b, b_offset, (k, n), b_row_stride, 1)
+    target = _view(c, c_offset, (m, n), c_row_stride, 1)
+    target[...] = target + left @ right if accumulate else left @ right
 
 
-if not JIT:
-    block_product = _numpy_block_product
-elif VECTOR_BITS:
-    block_product = _vector_block_product
-else:
-    block_product = _plain_block_product
+def _numpy_dot_product(
+    a: np.ndarray, a_offset: int, a_row_stride: int, b: np.ndarray, b_offset: int, b_row_stride: int,
+    c: np.ndarray, c_offset: int, c_row_stride: int, m: int, n: int, k: int, accumulate: bool,
+) -> None:  # fmt: skip
+    left = _view(a, a_offset, (m, k), a_row_stride, 1)
+    right = _view(b, b_offset, (k, n), 1, b_row_stride)
+    target = _view(c, c_offset, (m, n), c_row_stride, 1)
+    target[...] = target + left @ right if accumulate else left @ right
+
+
+def _numpy_transpose(
+    a: np.ndarray, a_offset: int, a_row_stride: int, out: np.ndarray, out_offset: int, out_row_stride: int,
+    m: int, n: int,
+) -> None:  # fmt: skip
+    _view(out, out_offset, (n, m), out_row_stride, 1)[...] = _view(a, a_offset, (m, n), a_row_stride, 1).T
+
+
+def _chosen(vector: Any, plain: Any, without_compiler: Any) -> Any:
+    if not JIT:
+        return without_compiler
+    return vector if VECTOR_BITS else plain
+
+
+block_product = _chosen(_vector_block_product, _plain_block_product, _numpy_block_product)
 """
 Inside a kernel: multiply a block of A by a block of B into a block of C, on the calling thread.
 
@@ -320,7 +599,20 @@ the sum over p < k of
     a[a_offset + i * a_row_stride + p * a_col_stride] * b[b_offset + p * b_row_stride + j].
 
 `a`, `b` and `c` are one-dimensional C-contiguous arrays of one dtype, float32 or float64; offsets and strides
-count elements. `c` must not overlap the others. Nothing is checked. ``m``, ``n`` and ``k`` may be zero. Every
-element of C is the sum over p in order, whatever the block it is computed in, so cutting C into other blocks
-changes no bit of it.
+count elements. `c` must not overlap the others. Nothing is checked. `m`, `n` and `k` may be zero. Every element
+of C is its start value plus the products in the order of p, one rounding each: however C is cut into blocks, and
+k into calls that accumulate, the bits are the same.
+"""
+dot_product = _chosen(_vector_dot_product, _plain_dot_product, _numpy_dot_product)
+"""
+Inside a kernel: ``dot_product(a, a_offset, a_row_stride, b, b_offset, b_row_stride,
+c, c_offset, c_row_stride, m, n, k, accumulate)`` is `block_product` for a B that is stored by columns:
+it sums ``a[a_offset + i * a_row_stride + p] * b[b_offset + j * b_row_stride + p]`` over p < k.
+It needs no packing, and is the faster one where m or n is small and k is not. Each lane of the vectors
+sums its own p, so the bits depend on k alone.
+"""
+transpose = _chosen(_vector_transpose, _plain_transpose, _numpy_transpose)
+"""
+Inside a kernel: ``transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n)`` sets
+``out[out_offset + j * out_row_stride + i] = a[a_offset + i * a_row_stride + j]`` for i < m, j < n.
 """
