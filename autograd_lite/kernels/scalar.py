@@ -70,16 +70,44 @@ fma = _llvm("fma", 3, lambda x, y, z: x * y + z)
 """x*y + z, rounded once (twice where Numba is off)."""
 
 
-def _emit_power_of_two(builder: ir.IRBuilder, width: int, n: Any) -> Any:
-    # Adding 1.5 * 2^mantissa leaves the integer in the low bits; the shift puts it into the exponent.
-    magic = ir.Constant(n.type, 1.5 * 2.0 ** _MANTISSA[width] + _BIAS[width])
+def _whole_magic(width: int) -> float:
+    # Adding 1.5 * 2^mantissa to a float leaves its rounded value in the low bits of the sum. Twice the
+    # bias on top makes those bits, halved, an exponent.
+    return 1.5 * 2.0 ** _MANTISSA[width] + 2 * _BIAS[width]
+
+
+def _emit_whole(builder: ir.IRBuilder, width: int, x: Any) -> Any:
+    return builder.fadd(x, ir.Constant(x.type, _whole_magic(width)), _FLAGS)
+
+
+def _emit_whole_value(builder: ir.IRBuilder, width: int, w: Any) -> Any:
+    return builder.fsub(w, ir.Constant(w.type, _whole_magic(width)))
+
+
+def _emit_power_of_two(builder: ir.IRBuilder, width: int, w: Any) -> Any:
     word = ir.IntType(width)
-    bits = builder.bitcast(builder.fadd(n, magic), word)
-    return builder.bitcast(builder.shl(bits, ir.Constant(word, _MANTISSA[width])), n.type)
+    bits = builder.sub(builder.bitcast(w, word), ir.Constant(word, _BIAS[width]))
+    return builder.bitcast(builder.shl(bits, ir.Constant(word, _MANTISSA[width])), w.type)
 
 
+def _emit_ldexp(builder: ir.IRBuilder, width: int, x: Any, w: Any) -> Any:
+    word = ir.IntType(width)
+    both = builder.bitcast(w, word)
+    half = builder.lshr(both, ir.Constant(word, 1))
+    for part in (half, builder.sub(both, half)):  # 2**n itself may be subnormal, or overflow
+        power = builder.shl(part, ir.Constant(word, _MANTISSA[width]))
+        x = builder.fmul(x, builder.bitcast(power, x.type))
+    return x
+
+
+whole = _emitted(1, _emit_whole, np.round)
+"""x rounded to a whole number n, |n| < 2**20, in the form that the next three take."""
+whole_value = _emitted(1, _emit_whole_value, lambda w: w)
+"""n as a float."""
 power_of_two = _emitted(1, _emit_power_of_two, np.exp2)
-"""2**n for a whole number n in the range of normal exponents."""
+"""2**n for n in the range of normal exponents."""
+ldexp = _emitted(2, _emit_ldexp, lambda x, w: np.ldexp(x, 0 if np.isnan(w) else int(w)))
+"""x * 2**n for n up to twice that range."""
 
 
 def _exponent_bits(builder: ir.IRBuilder, width: int, x: Any) -> tuple[Any, Any]:
@@ -91,8 +119,10 @@ def _exponent_bits(builder: ir.IRBuilder, width: int, x: Any) -> tuple[Any, Any]
 
 def _emit_exponent(builder: ir.IRBuilder, width: int, x: Any) -> Any:
     _, k = _exponent_bits(builder, width, x)
-    magic = 1.5 * 2.0 ** _MANTISSA[width]
-    bits = int(np.array(magic, f"f{width // 8}").view(f"i{width // 8}"))
+    if width == 32:
+        return builder.sitofp(k, x.type)
+    magic = 1.5 * 2.0**52  # AVX2 and NEON convert no 64-bit integers
+    bits = int(np.float64(magic).view(np.int64))
     whole = builder.bitcast(builder.add(k, ir.Constant(k.type, bits)), x.type)
     return builder.fsub(whole, ir.Constant(x.type, magic))
 

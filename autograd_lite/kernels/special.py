@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .jit import kernel
-from .scalar import by_type, ceil, constants, copysign, exponent, floor, fma, fmax, fmin, horner, like
-from .scalar import magnitude, mantissa, maximum, minimum, power_of_two, round_half_even, sqrt, trunc, where
+from .scalar import by_type, ceil, constants, copysign, exponent, floor, fma, fmax, fmin, horner, ldexp, like
+from .scalar import magnitude, mantissa, maximum, minimum, power_of_two, round_half_even, sqrt, trunc, where, whole, whole_value
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf",
@@ -39,7 +39,7 @@ Poly = tuple[float, ...]
 
 
 class Exp(NamedTuple):
-    """Constants of the exponential; `poly` is (exp(r) - 1 - r) / r**2 on |r| <= ln2 / 2."""
+    """Constants of the exponential, |r| <= ln2 / 2."""
 
     low: float  # exp(low) rounds to 0
     high: float  # exp(high) overflows, exp(high) / 2 may not
@@ -52,22 +52,28 @@ class Exp(NamedTuple):
     ln2: float
     ln2_high: float
     ln2_low: float
-    poly: Poly
+    poly: Poly  # exp(r)
+    poly_minus_one: Poly  # (exp(r) - 1 - r) / r**2
 
 
 EXP = constants(
     Exp(
         -104.0, 90.0, 89.0, -151.0, 129.0, -25.0, 2.0**-25, 1.4426950408889634, 0.6931471805599453,
         0.693145751953125, 1.4286068203094172e-06,
-        (0.5, 0.1666666716337204, 0.041666463017463684, 0.00833331048488617, 0.001393391052260995,
-         0.0001989127922570333),
+        (1.0, 1.0, 0.4999999403953552, 0.1666651964187622, 0.041668232530355453, 0.008368822745978832,
+         0.001382383517920971),
+        (0.4999999701976776, 0.1666654348373413, 0.04166754335165024, 0.008366551250219345,
+         0.0013860821491107345),
     ),
     Exp(
         -746.0, 711.0, 710.0, -1076.0, 1025.0, -50.0, 2.0**-54, 1.4426950408889634, 0.6931471805599453,
         0.6931471803691238, 1.9082149292705877e-10,
-        (0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333325966, 0.0013888888888883629,
-         0.0001984126987540889, 2.4801587325967827e-05, 2.7557254656202336e-06, 2.7557273111810967e-07,
-         2.5105525761140995e-08, 2.091490745304636e-09),
+        (1.0, 1.0, 0.5000000000000011, 0.16666666666666438, 0.0416666666665267, 0.008333333333479062,
+         0.0013888888944466342, 0.00019841269538658287, 2.4801492275368332e-05, 2.755755838010006e-06,
+         2.7630533024318175e-07, 2.5008808078571154e-08),
+        (0.5, 0.16666666666666677, 0.04166666666666664, 0.008333333333321443, 0.0013888888888907874,
+         0.00019841269886570388, 2.4801587269353968e-05, 2.7557243776418e-06, 2.7557326192239706e-07,
+         2.510918593863033e-08, 2.089753681346947e-09),
     ),
 )  # fmt: skip
 
@@ -91,9 +97,8 @@ LOG = constants(
     Log(
         2.0**-126, 2.0**25, 25.0, 0.693145751953125, 1.4286068203094172e-06,
         0.301025390625, 4.6050389811952137e-06, 0.4342944819032518, 1e10,
-        (-0.5, 0.33333322405815125, -0.25000011920928955, 0.20001447200775146, -0.1666753739118576,
-         0.14232318103313446, -0.12420814484357834, 0.11812136322259903, -0.11557287722826004,
-         0.06769023835659027),
+        (-0.5, 0.3333333134651184, -0.250008225440979, 0.2000124603509903, -0.16623324155807495,
+         0.14201486110687256, -0.131602942943573, 0.12762750685214996, -0.07635068893432617),
     ),
     Log(
         2.0**-1022, 2.0**54, 54.0, 0.6931471803691238, 1.9082149292705877e-10,
@@ -103,26 +108,30 @@ LOG = constants(
     ),
 )  # fmt: skip
 
-TANH_TOP: Poly = (1.0, 0.13379637897014618, 0.0034939413890242577, 2.0581994249369018e-05,
-                  1.3317115410416136e-08)  # fmt: skip
-TANH_BOTTOM: Poly = (1.0, 0.46712952852249146, 0.02587071619927883, 0.0003282942343503237,
-                     7.761195774946827e-07)  # fmt: skip
-ERF_TOP: Poly = (1.1283791065216064, 0.19058610498905182, 0.0527682825922966, 0.0037722247652709484,
-                 0.0002848367439582944, 2.046090457952232e-06)  # fmt: skip
-ERF_BOTTOM: Poly = (1.0, 0.5022352933883667, 0.11417955905199051, 0.014982540160417557,
-                    0.0011637802235782146, 3.804807784035802e-05)  # fmt: skip
-
-
-class Rational(NamedTuple):
-    """x * top(x**2) / bottom(x**2) for |x| up to `limit`, from where on the function is 1 to the bit."""
+class Erf(NamedTuple):
+    """erf(x) = x * top(x**2) / bottom(x**2) in float32 for |x| up to `limit`, where it becomes 1."""
 
     limit: float
     top: Poly
     bottom: Poly
 
 
-TANH = constants(Rational(9.02, TANH_TOP, TANH_BOTTOM), Rational(9.02, TANH_TOP, TANH_BOTTOM))
-ERF = constants(Rational(3.925, ERF_TOP, ERF_BOTTOM), Rational(3.925, ERF_TOP, ERF_BOTTOM))
+ERF = constants(
+    Erf(
+        3.925,
+        (1.1283791065216064, 0.19059015810489655, 0.052768588066101074, 0.0037724364083260298,
+         0.0002848357253242284, 2.0462009615584975e-06),
+        (1.0, 0.5022386312484741, 0.11418113112449646, 0.014982868917286396, 0.0011638192227110267,
+         3.804795414907858e-05),
+    ),
+    Erf(6.0, (), ()),
+)  # fmt: skip
+LOG1P = constants(  # 2 * (atanh(s) / s - 1) / s**2 in s**2, 0 <= s <= 1/3
+    (0.666664183139801, 0.4002143144607544, 0.28003165125846863, 0.28005990386009216),
+    (0.6666666666666631, 0.4000000000015567, 0.2857142854807496, 0.22222223954874473, 0.1818174447674622,
+     0.1538654775326897, 0.13301136902470226, 0.12104777575648233, 0.08345856872860062,
+     0.17007888066889215),
+)  # fmt: skip
 SINH = constants(
     (0.1666666716337204, 0.008333339355885983, 0.00019838102161884308, 2.806280235745362e-06),
     (0.16666666666666666, 0.008333333333333299, 0.00019841269841324198, 2.7557319191381816e-06,
@@ -143,52 +152,70 @@ class SinCos(NamedTuple):
 
 
 @kernel(inline=True)
-def _exp_reduced(x: Any) -> Any:
-    """n and exp(r) - 1 for x = n*ln2 + r."""
-    c = EXP(x)
-    n = round_half_even(x * c.log2_e)
-    r = (x - n * c.ln2_high) - n * c.ln2_low
-    return n, r + r * r * horner(r, c.poly)
+def clamp(x: Any, low: Any, high: Any) -> Any:
+    """x, but at least `low` and at most `high`; NaN stays NaN."""
+    x = where(x < low, low, x)
+    return where(x > high, high, x)
 
 
 @kernel(inline=True)
-def _exp_scaled(x: Any, by: Any) -> Any:
-    """exp(x) * 2**by, overflowing only where the product does; x <= 90 (711 in float64) or inf."""
+def _exp_reduce(x: Any) -> Any:
+    """n (a `whole`) and r for x = n*ln2 + r."""
     c = EXP(x)
-    x = where(x < c.low, c.low, where(x > c.high, c.high, x))
-    n, e = _exp_reduced(x)
-    n = n + by
-    half = floor(n * like(x, 0.5))  # 2**n itself may be subnormal, or overflow too early
-    return (like(x, 1) + e) * power_of_two(half) * power_of_two(n - half)
+    w = whole(x * c.log2_e)
+    n = whole_value(w)
+    return w, (x - n * c.ln2_high) - n * c.ln2_low
 
 
 @kernel(inline=True)
 def exp(x: Any) -> Any:
     """e**x, to 1 ulp."""
-    return _exp_scaled(x, like(x, 0))
+    c = EXP(x)
+    w, r = _exp_reduce(clamp(x, c.low, c.overflow))
+    return ldexp(horner(r, c.poly), w)
+
+
+@kernel(inline=True)
+def exp_minus(x: Any) -> Any:
+    """exp(-|x|), to 1 ulp."""
+    c = EXP(x)
+    x = -magnitude(x)
+    w, r = _exp_reduce(where(x < c.low, c.low, x))
+    return ldexp(horner(r, c.poly), w)
+
+
+@kernel(inline=True)
+def _half_exp(x: Any) -> Any:
+    """exp(|x|) / 2, which overflows later than exp(|x|)."""
+    c = EXP(x)
+    x = magnitude(x)
+    w, r = _exp_reduce(where(x > c.high, c.high, x))
+    return ldexp(horner(r, c.poly), w - like(x, 1))
 
 
 @kernel(inline=True)
 def exp2(x: Any) -> Any:
     """2**x, to 1 ulp; exact for whole x."""
     c = EXP(x)
-    x = where(x < c.low_two, c.low_two, where(x > c.high_two, c.high_two, x))
-    n = round_half_even(x)
-    r = (x - n) * c.ln2
-    half = floor(n * like(x, 0.5))
-    e = r + r * r * horner(r, c.poly)
-    return (like(x, 1) + e) * power_of_two(half) * power_of_two(n - half)
+    x = clamp(x, c.low_two, c.high_two)
+    w = whole(x)
+    return ldexp(horner((x - whole_value(w)) * c.ln2, c.poly), w)
+
+
+@kernel(inline=True)
+def _half_expm1(x: Any) -> Any:
+    """(exp(x) - 1) / 2."""
+    c = EXP(x)
+    w, r = _exp_reduce(where(x < c.low_minus_one, c.low_minus_one, x))
+    scale = power_of_two(w - like(x, 1))
+    return scale * (r + r * r * horner(r, c.poly_minus_one)) + (scale - like(x, 0.5))
 
 
 @kernel(inline=True)
 def expm1(x: Any) -> Any:
     """e**x - 1 without cancellation, to 2 ulp."""
     c = EXP(x)
-    half = like(x, 0.5)
-    y = where(x < c.low_minus_one, c.low_minus_one, where(x > c.overflow, c.overflow, x))
-    n, e = _exp_reduced(y)
-    scale = power_of_two(n - like(x, 1))
-    y = scale * e + (scale - half)
+    y = _half_expm1(where(x > c.overflow, c.overflow, x))
     return where(magnitude(x) < c.small, x, y + y)
 
 
@@ -264,27 +291,11 @@ def log1p(x: Any) -> Any:
 # --- hyperbolic --------------------------------------------------------------------------------------
 
 
-def _tanh_single(x: Any) -> Any:
-    c = TANH(x)
-    a = where(x > c.limit, c.limit, where(x < -c.limit, -c.limit, x))
-    z = a * a
-    y = a * horner(z, c.top) / horner(z, c.bottom)
-    one = like(x, 1)
-    return where(magnitude(x) < like(x, 2.0**-12), x, where(y > one, one, where(y < -one, -one, y)))
-
-
-def _tanh_double(x: Any) -> Any:
-    e = expm1(like(x, -2) * magnitude(x))
-    return copysign(e / (like(x, 2) + e), x)
-
-
-_tanh = by_type(_tanh_single, _tanh_double)
-
-
 @kernel(inline=True)
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent, to 3 ulp."""
-    return _tanh(x)
+    """Hyperbolic tangent, to 3 ulp, as -e / (2 + e) with e = expm1(-2|x|)."""
+    e = _half_expm1(like(x, -2) * magnitude(x))
+    return copysign(e / (like(x, 1) + e), x)
 
 
 @kernel(inline=True)
@@ -292,7 +303,7 @@ def sinh(x: Any) -> Any:
     """Hyperbolic sine, to 2 ulp."""
     a = magnitude(x)
     z = x * x
-    e = _exp_scaled(a, like(x, -1))
+    e = _half_exp(x)
     far = copysign(e - like(x, 0.25) / e, x)
     return where(a < like(x, 1), x + x * z * horner(z, SINH(x)), far)
 
@@ -300,7 +311,7 @@ def sinh(x: Any) -> Any:
 @kernel(inline=True)
 def cosh(x: Any) -> Any:
     """Hyperbolic cosine, to 2 ulp."""
-    e = _exp_scaled(magnitude(x), like(x, -1))
+    e = _half_exp(x)
     return e + like(x, 0.25) / e
 
 
@@ -339,15 +350,23 @@ def atanh(x: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), to 3 ulp, on both tails."""
     one = like(x, 1)
-    z = exp(-magnitude(x))
+    z = exp_minus(x)
     return where(x < like(x, 0), z, one) / (one + z)
+
+
+@kernel(inline=True)
+def _log1p_exp_minus(x: Any) -> Any:
+    """log(1 + exp(-|x|)) = 2 * atanh(s) for s = z / (2 + z), z = exp(-|x|)."""
+    z = exp_minus(x)
+    s = z / (like(x, 2) + z)
+    return s + s + s * (s * s) * horner(s * s, LOG1P(x))
 
 
 @kernel(inline=True)
 def softplus(x: Any) -> Any:
     """log(1 + exp(x)), to 3 ulp."""
     zero = like(x, 0)
-    return where(x < zero, zero, x) + log1p(exp(-magnitude(x)))
+    return where(x < zero, zero, x) + _log1p_exp_minus(x)
 
 
 @kernel(inline=True)
@@ -505,8 +524,8 @@ def times(g: Any, d: Any) -> Any:
 @kernel(inline=True)
 def logaddexp(x: Any, y: Any) -> Any:
     """log(exp(x) + exp(y)), stable."""
-    d = where(x == y, like(x, 0), -magnitude(x - y))  # equal infinities
-    return maximum(x, y) + log1p(exp(d))
+    d = where(x == y, like(x, 0), x - y)  # equal infinities
+    return maximum(x, y) + _log1p_exp_minus(d)
 
 
 @kernel(inline=True)
