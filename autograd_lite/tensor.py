@@ -14,7 +14,7 @@ import numpy as np
 
 from . import dtypes
 from .autograd.grad_mode import state
-from .autograd.graph import Node, edge, run_backward
+from .autograd.graph import Node, clock, edge, run_backward
 from .printing import format_tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,7 +147,7 @@ class Tensor:
 
     def __init__(self, data: np.ndarray) -> None:
         self._data = data
-        self._counter = [0]  # in-place changes so far; one list per storage, shared by its views
+        self._counter = [0, 0]  # in-place changes, time of the last; one list per storage, shared by its views
 
     if TYPE_CHECKING:
 
@@ -329,15 +329,15 @@ class Tensor:
 
     @property
     def retains_grad(self) -> bool:
-        node = self._node
-        return node is not None and node.retained is not None and node.retained() is self
+        watch = None if self._node is None else self._node.watch
+        return watch is not None and watch.retained is not None and watch.retained() is self
 
     def retain_grad(self) -> None:
         """Fill ``.grad`` in the backward pass although this tensor is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self._node is not None:
-            self._node.retained = weakref.ref(self)
+            self._node.watched().retained = weakref.ref(self)
 
     @property
     def _version(self) -> int:
@@ -345,7 +345,9 @@ class Tensor:
 
     def _bump(self) -> None:
         """Note that the storage was changed in place; every in-place operation must call it."""
-        self._counter[0] += 1
+        counter = self._counter
+        counter[0] += 1
+        counter[1] = clock()
 
     def _refresh(self) -> None:
         """Bring the node of a view up to date with in-place changes made through its base or siblings."""
@@ -407,12 +409,12 @@ class Tensor:
         """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        owner: Any = self if self._node is None else self._node
-        attribute = "_hooks" if self._node is None else "hooks"
-        hooks = getattr(owner, attribute)
-        if hooks is None:
-            hooks = []
-            setattr(owner, attribute, hooks)
+        if self._node is not None:
+            hooks = self._node.watched().hooks
+        else:
+            if self._hooks is None:
+                self._hooks = []
+            hooks = self._hooks
         hooks.append(hook)
         return RemovableHandle(hooks, hook)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .grad_mode import _Mode, state
-from .graph import RELEASED, Node, OutputNode, edge
+from .graph import RELEASED, Node, OutputNode, clock, edge
 
 
 class FunctionNode(Node):
@@ -28,7 +28,6 @@ class FunctionNode(Node):
         self._function = function
         self.needs_input_grad = needs_input_grad
         self._saved: Any = ()
-        self._versions: list[Any] = []
         self._outputs: dict[int, int] = {}
         self._kept: list[Any] = []
         self._positions: list[int] = []
@@ -49,7 +48,6 @@ class FunctionNode(Node):
                     f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
                 )
         self._saved = tensors
-        self._versions = [None if t is None else t._counter[0] for t in tensors]
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
         """Outputs that have no gradient (indices, say)."""
@@ -71,12 +69,12 @@ class FunctionNode(Node):
                 "tensors after they have already been freed). Specify retain_graph=True if you need to "
                 "backward through the graph a second time."
             )
-        for t, version in zip(self._saved, self._versions, strict=True):
-            if t is not None and t._counter[0] != version:
+        for t in self._kept:
+            if t is not None and t._counter[1] > self.number:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace "
-                    f"operation: a tensor of shape {t._data.shape} saved by {self.name()} is at version "
-                    f"{t._counter[0]}; expected version {version} instead."
+                    f"operation: a tensor of shape {t._data.shape} saved by {self.name()} was changed after it "
+                    f"had been saved (it is at version {t._counter[0]})."
                 )
         return tuple(self._kept)
 
@@ -91,6 +89,7 @@ class FunctionNode(Node):
                 alias._counter = t._counter
                 self._kept.append(alias)
         self._saved = tuple(self._kept)
+        self.number = clock()  # later than the changes that the forward itself made
 
     def propagate(self, gradient: Any, wanted: Sequence[bool] | None) -> list[Any]:
         gradients = gradient if self.outputs > 1 else [gradient]

@@ -5,13 +5,13 @@ or the leaf tensors themselves) and how to turn the gradient of its output into 
 as they are made, so a node's number is higher than those of everything it depends on: the backward pass
 takes pending nodes from a heap, highest number first, and needs neither recursion nor a separate sort.
 
-The engine knows no maths: gradients are tensors, and all that it asks of them is ``+`` and `clone`.
+The engine knows no maths: gradients are tensors, and all that it asks of them is ``+``, `clone` and
+`_accumulate` (add in place).
 """
 
 from __future__ import annotations
 
 import traceback
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -22,7 +22,30 @@ from .grad_mode import state
 RELEASED: Any = object()
 """What a node holds instead of its saved tensors once they have been freed."""
 
-_number = count().__next__
+clock = count(1).__next__
+"""Numbers nodes and in-place changes in one sequence: a tensor that a node saved is stale if it was changed at a
+time after the node's own number."""
+
+
+class Watch:
+    """Who looks at the gradient that arrives at a node.
+
+    Attributes
+    ----------
+    trace : str or None
+        The user's line that made the node (in anomaly mode).
+    hooks : list
+        Functions that see, and may replace, the gradient of the output before it is propagated.
+    retained : weakref or None
+        The tensor whose ``.grad`` is to be filled although it is not a leaf.
+    """
+
+    __slots__ = ("hooks", "retained", "trace")
+
+    def __init__(self, trace: str | None = None) -> None:
+        self.trace = trace
+        self.hooks: list[Callable[..., Any]] = []
+        self.retained: Any = None
 
 
 class Node:
@@ -35,22 +58,24 @@ class Node:
         no gradient is needed.
     number : int
         Higher than the numbers of all nodes that this one depends on.
-    hooks : list or None
-        Functions that see, and may replace, the gradient of the output before it is propagated.
-    retained : weakref or None
-        The tensor whose ``.grad`` is to be filled although it is not a leaf.
+    watch : Watch or None
+        Who wants to see the gradient of the output.
     """
 
-    __slots__ = ("__weakref__", "hooks", "inputs", "number", "retained", "trace")
+    __slots__ = ("__weakref__", "inputs", "number", "watch")
     slot: int | None = None
     outputs = 1
 
     def __init__(self, inputs: tuple[Any, ...]) -> None:
         self.inputs = inputs
-        self.number = _number()
-        self.hooks: list[Callable[..., Any]] | None = None
-        self.retained: Any = None
-        self.trace = _caller() if state.anomaly else None
+        self.number = clock()
+        self.watch: Watch | None = Watch(caller()) if state.anomaly else None
+
+    def watched(self) -> Watch:
+        """The node's `Watch`, made if there is none."""
+        if self.watch is None:
+            self.watch = Watch()
+        return self.watch
 
     def propagate(self, gradient: Any, wanted: Sequence[bool] | None) -> Sequence[Any]:
         """The gradients of the inputs, given that of the output (where `wanted`, if that is given)."""
@@ -113,7 +138,7 @@ def edge(tensor: Any) -> Any:
     return tensor._node or tensor
 
 
-def _caller() -> str:
+def caller() -> str:
     """The user's line that is now executing, for anomaly detection."""
     package = __name__.split(".")[0]
     frames = traceback.extract_stack()
@@ -163,28 +188,29 @@ def run_backward(
     heap: list[tuple[int, Node]] = []
 
     def deliver(target: Any, gradient: Any, may_own: bool) -> None:
-        if not isinstance(target, Node):
-            entry = leaves.get(id(target))
-            if entry is None:
-                leaves[id(target)] = [target, gradient, may_own]
-            elif entry[2] and not create_graph:
-                entry[1] += gradient
+        if isinstance(target, Node):
+            present = pending.get(target)
+            if present is None:
+                pending[target] = gradient
+                heappush(heap, (-target.number, target))
+                if may_own:
+                    owned.add(target)
+            elif target in owned and not create_graph:
+                present._accumulate(gradient)
             else:
-                entry[1], entry[2] = entry[1] + gradient, True
-            return
-        present = pending.get(target)
-        if present is None:
-            pending[target] = gradient
-            heappush(heap, (-target.number, target))
-            if may_own:
+                pending[target] = present + gradient
                 owned.add(target)
-        elif target in owned and not create_graph:
-            present += gradient
+            return
+        entry = leaves.get(id(target))
+        if entry is None:
+            leaves[id(target)] = [target, gradient, may_own]
+        elif entry[2] and not create_graph:
+            entry[1]._accumulate(gradient)
         else:
-            pending[target] = present + gradient
-            owned.add(target)
+            entry[1], entry[2] = entry[1] + gradient, True
 
     before = state.enabled
+    anomaly = state.anomaly and state.check_nan
     state.enabled = create_graph
     try:
         for target, gradient in roots:
@@ -194,12 +220,16 @@ def run_backward(
             node = heappop(heap)[1]
             gradient = pending.pop(node)
             owned.discard(node)
-            if node.hooks is not None:
-                gradient = run_hooks(node.hooks, gradient)
-            if node.retained is not None and accumulate:
-                _retain(node.retained(), gradient, create_graph)
-            if id(node) in requested:
-                captured[id(node)] = gradient
+            if node.watch is not None:
+                gradient = _watch(node.watch, gradient, accumulate)
+            if needed is None:
+                wanted = None
+            else:
+                if id(node) in requested:
+                    captured[id(node)] = gradient
+                wanted = [target in needed for target in node.inputs]
+                if True not in wanted:
+                    continue
             if node.slot is not None:
                 parent = node.inputs[0]
                 if parent not in pending:
@@ -207,18 +237,14 @@ def run_backward(
                     heappush(heap, (-parent.number, parent))
                 pending[parent][node.slot] = gradient
                 continue
-            targets = node.inputs
-            wanted = None
-            if needed is not None:
-                wanted = [target in needed for target in targets]
-                if True not in wanted:
-                    continue
             results = node.propagate(gradient, wanted)
-            if state.anomaly and state.check_nan:
+            if anomaly:
                 _check_nan(node, results)
-            for i, result in enumerate(results):
-                if result is not None and targets[i] is not None and (wanted is None or wanted[i]):
-                    deliver(targets[i], result, node.owns(result, gradient))
+            for i, target in enumerate(node.inputs):
+                if target is not None:
+                    result = results[i]
+                    if result is not None and (wanted is None or wanted[i]):
+                        deliver(target, result, node.owns(result, gradient))
             if not keep_graph:
                 node.release()
             del gradient, results
@@ -277,25 +303,26 @@ def _accumulate(leaf: Any, gradient: Any, may_own: bool, create_graph: bool) -> 
     elif create_graph:
         leaf._grad = present + gradient
     else:
-        present += gradient
+        present._accumulate(gradient)
     for hook in list(leaf._post_hooks or ()):
         hook(leaf)
 
 
-def _retain(tensor: Any, gradient: Any, create_graph: bool) -> None:
+def _watch(watch: Watch, gradient: Any, accumulate: bool) -> Any:
+    if watch.hooks:
+        gradient = run_hooks(watch.hooks, gradient)
+    tensor = None if watch.retained is None or not accumulate else watch.retained()
     if tensor is not None:
-        present = tensor._grad
-        tensor._grad = gradient.clone() if present is None else present + gradient
+        tensor._grad = gradient.clone() if tensor._grad is None else tensor._grad + gradient
+    return gradient
 
 
 def _check_nan(node: Node, results: Sequence[Any]) -> None:
     for i, result in enumerate(results):
         if result is not None and bool(result.isnan().any()):
+            trace = None if node.watch is None else node.watch.trace
             raise RuntimeError(
                 f"Function {node.name()!r} returned nan values in its {i}th output. "
-                f"The forward operation was called here:\n{node.trace or '  (recorded without anomaly mode)'}"
+                f"The forward operation was called here:\n{trace or '  (recorded without anomaly mode)'}"
             )
 
-
-def weak(tensor: Any) -> Any:
-    return weakref.ref(tensor)

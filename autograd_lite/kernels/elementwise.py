@@ -12,6 +12,7 @@ nested loops, of which the innermost is the plain one.
 from __future__ import annotations
 
 import ast
+import math
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,10 @@ SPAN = 16384
 """Elements that one thread takes at a time."""
 SERIAL_BELOW = 32768
 """Below so many elements a second thread costs more than it brings."""
+SMALL = 8192
+"""Below so many elements the pool of buffers is not asked."""
+
+_empty = np.empty
 
 
 class _TypedNumbers(ast.NodeTransformer):
@@ -123,7 +128,7 @@ def {name}_broadcast({arguments}, outer, middle, inner, steps):
 
 
 class Elementwise:
-    """The kernel of one formula; called with arrays of one dtype, it returns a new array (or fills `out`).
+    """The kernel of one formula; called with arrays of one dtype, it returns a new array.
 
     Operands broadcast; `scalars` are further operands that always have a single element.
     """
@@ -148,25 +153,39 @@ class Elementwise:
     def _broadcast(self) -> Any:
         return self._compile(_broadcast_source(self.name, self.operands))[f"{self.name}_broadcast"]
 
-    def __call__(self, *arrays: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def pair(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The call with two arrays, without detours."""
+        if x.shape != y.shape or x.size >= SMALL:
+            return self(x, y)
+        out = _empty(x.shape, x.dtype)
+        self.loop(x.ravel(), y.ravel(), out.ravel())
+        return out
+
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
         first = arrays[0]
         shape = first.shape
-        for array in arrays[1:]:
+        for array in arrays:
             if array.shape != shape:
-                return self._mixed(arrays, out)
-        if out is None:
-            out = memory.empty(shape, first.dtype)
+                return self._mixed(arrays)
+        out = _empty(shape, first.dtype) if first.size < SMALL else memory.empty(shape, first.dtype)
         self.loop(*[array.ravel() for array in arrays], out.ravel())
         return out
 
-    def _mixed(self, arrays: tuple[np.ndarray, ...], out: np.ndarray | None) -> np.ndarray:
+    def _mixed(self, arrays: tuple[np.ndarray, ...]) -> np.ndarray:
         """Operands of different shapes."""
-        shape = np.broadcast_shapes(*[array.shape for array in arrays])
-        if out is None:
-            out = memory.empty(shape, arrays[0].dtype)
-        if out.size == 0:
+        largest = max(arrays, key=_extent)
+        shape, size = largest.shape, largest.size
+        whole = True
+        for array in arrays:
+            if array.shape != shape and not (array.size == 1 and array.ndim <= largest.ndim):
+                whole = False
+        if not whole:
+            shape = np.broadcast_shapes(*[array.shape for array in arrays])
+            size = math.prod(shape)
+        out = memory.empty(shape, arrays[0].dtype)
+        if size == 0:
             return out
-        if all(array.size in (1, out.size) for array in arrays):
+        if whole or all(array.size in (1, size) for array in arrays):
             self.loop(*[array.ravel() for array in arrays], out.ravel())
             return out
         plan = _nest(shape, [array.shape for array in arrays])
@@ -177,6 +196,10 @@ class Elementwise:
         (outer, middle, inner), steps = plan
         self._broadcast(*[array.ravel() for array in arrays], out.ravel(), outer, middle, inner, steps)
         return out
+
+
+def _extent(array: np.ndarray) -> tuple[int, int]:
+    return array.size, array.ndim
 
 
 def _nest(

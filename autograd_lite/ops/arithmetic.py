@@ -609,6 +609,8 @@ def _copy(input: Tensor, other: Tensor) -> Tensor:
 
 def _operator(function: Callable[[Any, Any], Tensor], reflected: bool = False) -> Callable[[Any, Any], Any]:
     """`function` as a binary operator: leaves foreign operands to the other side."""
+    if hasattr(function, "operator") and not reflected:
+        return function.operator
 
     def operator(self: Any, other: Any) -> Any:
         if not isinstance(other, Tensor) and not is_number(other):
@@ -655,6 +657,20 @@ for _function in (
     logical_and, logical_or, logical_xor, logical_not,
 ):  # fmt: skip
     method(_function)
+
+
+def _accumulate(self: Tensor, gradient: Tensor) -> None:
+    """Add `gradient` to this buffer, which the engine owns, in place and unrecorded."""
+    a, b = self._data, gradient._data
+    if a.flags.c_contiguous and a.shape == b.shape and a.dtype == b.dtype:
+        flat = a.ravel()
+        pointwise.add.primitive.kernel.loop(flat, b.ravel(), flat)
+        self._bump()
+    else:
+        self.add_(gradient)
+
+
+method(_accumulate)
 method(inplace(_copy, "copy_"), name="copy_")
 method(inplace(lambda self: fill(self, 0), "zero_"), name="zero_")
 

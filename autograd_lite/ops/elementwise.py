@@ -8,27 +8,65 @@ which makes derivatives of every order. `g` stands for the gradient of the outpu
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
 from ..autograd.grad_mode import state
+from ..autograd.graph import Watch, caller, clock
 from ..kernels import discrete, memory
-from ..kernels.elementwise import Elementwise
+from ..kernels.elementwise import SMALL, Elementwise
 from ..tensor import Tensor
-from .primitive import Primitive, Rule, primitive
+from .primitive import Plan, Primitive, PrimitiveNode, Rule, primitive, refuse_inference, sum_to
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """What a formula can call when it is read as operations on tensors."""
 
-SMALL = 8192
+NUMBERS = (float, int)
+FLOAT32, FLOAT64 = dtypes.FLOAT32, dtypes.FLOAT64
 _empty = np.empty
 
 
 def _names(formula: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
+
+
+class ElementwiseNode(PrimitiveNode):
+    """A recorded elementwise operation; its first-order backward runs the fused kernels straight away."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, primitive: Any, plan: Plan, inputs: tuple[Any, ...], saved: tuple[Any, ...], shapes: Any
+    ) -> None:
+        self.inputs = inputs
+        self.number = clock()
+        self.watch = Watch(caller()) if state.anomaly else None
+        self.primitive = primitive
+        self.plan = plan
+        self.saved = saved
+        self.shapes = shapes
+        self.parameters = None
+
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        if state.enabled or wanted is not None:
+            return PrimitiveNode.propagate(self, gradient, wanted)
+        saved = self._unpack()
+        g = gradient._data
+        results: list[Any] = [None] * len(self.inputs)
+        for (target,), _, call in self.plan.calls:
+            if call is None:
+                result = gradient
+            elif len(call.positions) == 2 and call.is_kernel:
+                result = Tensor(call.function.pair(g, saved[call.positions[1]]._data))
+            else:
+                result = Tensor(call.function(*[g if p < 0 else saved[p]._data for p in call.positions]))
+            if self.shapes is not None and result._data.shape != self.shapes[target]:
+                result = sum_to(result, shape=self.shapes[target])
+            results[target] = result
+        return results
 
 
 class ElementwisePrimitive(Primitive):
@@ -95,29 +133,51 @@ class ElementwisePrimitive(Primitive):
 
     def __call__(self, *tensors: Any, **parameters: Any) -> Tensor:
         out = Tensor(self.kernel(*[t._data for t in tensors]))
-        self.attach(out, tensors)
+        self.attach(out, *tensors)
         return out
 
-    def attach(self, out: Tensor, tensors: tuple[Any, ...]) -> None:
+    def attach(self, out: Tensor, *tensors: Tensor) -> None:
         """Record the call that made `out`, if it is to be recorded."""
-        if state.enabled:
-            for t in tensors:
-                if t._base is not None:
-                    t._refresh()
-            for t in tensors:
-                if t._requires_grad:
-                    self.record(out, tensors, {}, {})
-                    return
-        elif state.inference:
-            out._inference = True
+        if not state.enabled:
+            out._inference = state.inference
+            return
+        for t in tensors:
+            if t._base is not None:
+                t._refresh()
+        needs = tuple([t._requires_grad for t in tensors])
+        if True not in needs:
+            return
+        plan = self._plans.get(needs) or self.plan(needs)
+        saved: Any = ()
+        if plan.pick is not None:
+            if plan.keeps_out:  # an alias: the node must not hold the tensor that holds the node
+                kept = Tensor(out._data)
+                kept._counter = out._counter
+                saved = plan.pick((*tensors, kept))
+            else:
+                saved = plan.pick(tensors)
+            if plan.single:
+                saved = (saved,)
+            for t in saved:
+                if t._inference:
+                    refuse_inference(self.name)
+        shapes = None
+        shape = out._data.shape
+        for t in tensors:
+            if t._data.shape != shape:
+                shapes = [t._data.shape for t in tensors]
+                break
+        inputs = tuple([(t._node or t) if t._requires_grad else None for t in tensors])
+        out._node = ElementwiseNode(self, plan, inputs, saved, shapes)
+        out._requires_grad = True
 
 
-_constants: dict[tuple[Any, np.dtype], Tensor] = {}
+_constants: dict[tuple[Any, str], Tensor] = {}
 
 
 def constant(value: Any, dtype: np.dtype) -> Tensor:
     """A zero-dimensional tensor that holds a Python number; small numbers of distinct ones are kept."""
-    key = (value, dtype)
+    key = (value, dtype.char)
     found = _constants.get(key)
     if found is None:
         with np.errstate(all="ignore"):
@@ -244,7 +304,7 @@ def unary(
         else:
             out = Tensor(kernel(a))
         if (input._requires_grad or input._base is not None) or state.inference:
-            made.attach(out, (input,))
+            made.attach(out, input)
         return out
 
     return publish(op, made, doc, example)
@@ -262,36 +322,52 @@ def binary(
 ) -> Callable[[Any, Any], Tensor]:
     """Make the public function of an elementwise operation of two tensors (or numbers)."""
     made = ElementwisePrimitive(name, ("x", "y"), formula, {"x": dx, "y": dy})
-    kernel = made.kernel
+    op = publish(_binary_function(made, integer, False), made, doc, example)
+    op.operator = _binary_function(made, integer, True)
+    return op
+
+
+def _binary_function(made: ElementwisePrimitive, integer: str | None, operator: bool) -> Any:
+    """The function itself; as an `operator` it leaves foreign operands to the other side."""
+    name, kernel, attach = made.name, made.kernel, made.attach
     floating = integer is None
 
     def op(input: Any, other: Any) -> Tensor:
         try:
-            a, b = input._data, other._data
-            simple = a.dtype is b.dtype and a.dtype.kind == "f"
+            a = input._data
+            kind = a.dtype
+            if type(other) in NUMBERS and kind.char in "fd":
+                other = constant(other, kind)
+            b = other._data
+            simple = kind is b.dtype and (kind is FLOAT32 or kind is FLOAT64)
         except AttributeError:
             simple = False
         if not simple:
+            if operator and not (isinstance(other, Tensor) or is_number(other)):
+                return NotImplemented
             input, other = common(name, input, other, floating=floating)
             a, b = input._data, other._data
             if a.dtype.kind != "f":
                 return Tensor(discrete.apply(integer, a, b, dtype=a.dtype))  # type: ignore[arg-type]
-        shape = a.shape
-        if shape == b.shape and a.size < SMALL:
-            result = _empty(shape, a.dtype)
+        if a.shape == b.shape and a.size < SMALL:
+            result = _empty(a.shape, a.dtype)
             kernel.loop(a.ravel(), b.ravel(), result.ravel())
             out = Tensor(result)
         else:
-            if shape != b.shape:
-                check_broadcast(name, (shape, b.shape))
+            if a.shape != b.shape and a.ndim and b.ndim:
+                check_broadcast(name, (a.shape, b.shape))
             out = Tensor(kernel(a, b))
-        if input._requires_grad or other._requires_grad or input._base is not None or other._base is not None:
-            made.attach(out, (input, other))
-        elif state.inference:
-            out._inference = True
+        if (
+            input._requires_grad
+            or other._requires_grad
+            or input._base is not None
+            or other._base is not None
+            or state.inference
+        ):
+            attach(out, input, other)
         return out
 
-    return publish(op, made, doc, example)
+    return op
 
 
 def publish(op: Any, made: ElementwisePrimitive, doc: str, example: tuple[str, str]) -> Any:

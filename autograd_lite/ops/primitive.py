@@ -29,6 +29,7 @@ import numpy as np
 from ..autograd.grad_mode import state
 from ..autograd.graph import RELEASED, Node
 from ..kernels import reduce
+from ..kernels.elementwise import Elementwise
 from ..tensor import Tensor
 
 
@@ -48,12 +49,13 @@ class Rule:
 class _Call:
     """How to call one side of a rule with what a node has saved."""
 
-    __slots__ = ("function", "parameters", "positions")
+    __slots__ = ("function", "is_kernel", "parameters", "positions")
 
     def __init__(
         self, function: Callable[..., Any], names: tuple[str, ...], saved: tuple[str, ...]
     ) -> None:
         self.function = function
+        self.is_kernel = isinstance(function, Elementwise)
         self.positions = tuple(-1 if name == "g" else saved.index(name) for name in names if name in ("g", *saved))
         self.parameters = tuple(name for name in names if name != "g" and name not in saved)
 
@@ -93,7 +95,7 @@ class Plan:
 class PrimitiveNode(Node):
     """A recorded call of a primitive."""
 
-    __slots__ = ("parameters", "plan", "primitive", "saved", "shapes", "versions")
+    __slots__ = ("parameters", "plan", "primitive", "saved", "shapes")
 
     def __init__(
         self,
@@ -108,7 +110,6 @@ class PrimitiveNode(Node):
         self.primitive = primitive
         self.plan = plan
         self.saved = saved
-        self.versions = [t._counter[0] for t in saved if t is not None] if saved else None
         self.shapes = shapes
         self.parameters = parameters
 
@@ -128,21 +129,20 @@ class PrimitiveNode(Node):
                 "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to "
                 "backward through the graph a second time."
             )
-        if saved:
-            versions = [t._counter[0] for t in saved if t is not None]
-            if versions != self.versions:
-                names = [n for n, t in zip(self.plan.names, saved, strict=True) if t is not None]
-                for name, t, now, then in zip(
-                    names, (t for t in saved if t is not None), versions, self.versions or (), strict=True
-                ):
-                    if now != then:
-                        raise RuntimeError(
-                            "one of the variables needed for gradient computation has been modified by an "
-                            f"inplace operation: {name!r} of {self.name()}, of shape {t._data.shape}, is at "
-                            f"version {now}; expected version {then} instead. Use an out-of-place operation, "
-                            "or clone the tensor first."
-                        )
+        for t in saved:
+            if t is not None and t._counter[1] > self.number:
+                self._complain(saved)
         return saved
+
+    def _complain(self, saved: tuple[Any, ...]) -> None:
+        for name, t in zip(self.plan.names, saved, strict=True):
+            if t is not None and t._counter[1] > self.number:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace "
+                    f"operation: {name!r} of {self.name()}, a tensor of shape {t._data.shape}, was changed "
+                    f"after it had been saved (it is at version {t._counter[0]}). Use an out-of-place "
+                    "operation, or clone the tensor first."
+                )
 
     def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> list[Any]:
         saved = self._unpack()
@@ -297,10 +297,7 @@ class Primitive:
             saved = (picked,) if plan.single else picked
             for t in saved:
                 if t is not None and t._inference:
-                    raise RuntimeError(
-                        f"{self.name}: Inference tensors cannot be saved for backward. To work around you can "
-                        "make a clone to get a normal tensor and use it in autograd."
-                    )
+                    refuse_inference(self.name)
         shapes = None
         if self.broadcasts:
             shape = out._data.shape
@@ -313,6 +310,13 @@ class Primitive:
         inputs = tuple([(t._node or t) if t is not None and t._requires_grad else None for t in tensors])
         out._node = PrimitiveNode(self, plan, inputs, saved, shapes, parameters or None)
         out._requires_grad = True
+
+
+def refuse_inference(op: str) -> None:
+    raise RuntimeError(
+        f"{op}: Inference tensors cannot be saved for backward. To work around you can make a clone to get a "
+        "normal tensor and use it in autograd."
+    )
 
 
 def primitive(forward: Callable[..., Any] | None = None, /, *, view: bool = False, name: str | None = None) -> Any:
