@@ -1,0 +1,27 @@
+"""Data sets: readers for files that users have, and one, `Glyphs`, that needs none."""
+
+from . import transforms
+from ._base import DatasetNotFoundError
+from ._download import download
+from .cifar import CIFAR10
+from .folder import Flowers17, ImageFolder, read_image
+from .glyphs import Glyphs
+from .mnist import EMNIST, KMNIST, MNIST, FashionMNIST, read_idx
+from .nist36 import NIST36
+
+__all__ = [
+    "CIFAR10",
+    "EMNIST",
+    "KMNIST",
+    "MNIST",
+    "NIST36",
+    "DatasetNotFoundError",
+    "FashionMNIST",
+    "Flowers17",
+    "Glyphs",
+    "ImageFolder",
+    "download",
+    "read_idx",
+    "read_image",
+    "transforms",
+]
