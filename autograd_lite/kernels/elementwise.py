@@ -155,7 +155,7 @@ class Elementwise:
 
     def pair(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The call with two arrays, without detours."""
-        if x.shape != y.shape or x.size >= SMALL:
+        if x.size >= SMALL or (x.shape != y.shape and y.ndim):
             return self(x, y)
         out = _empty(x.shape, x.dtype)
         self.loop(x.ravel(), y.ravel(), out.ravel())

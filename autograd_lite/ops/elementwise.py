@@ -107,6 +107,7 @@ class ElementwisePrimitive(Primitive):
         self.kernel = Elementwise(name, inputs, formula, scalars)
         self.rules = []
         self._plans = {}
+        self._by_key: dict[int, Plan] = {}
         for target, text in derivatives.items():
             self.rules.append(self._rule_from(target, text, scalars))
 
@@ -136,40 +137,58 @@ class ElementwisePrimitive(Primitive):
         self.attach(out, *tensors)
         return out
 
-    def attach(self, out: Tensor, *tensors: Tensor) -> None:
-        """Record the call that made `out`, if it is to be recorded."""
+    def attach(self, out: Tensor, x: Tensor, *others: Tensor) -> None:
+        """Record the call that made `out`, if it is to be recorded. The hottest Python of the library."""
         if not state.enabled:
-            out._inference = state.inference
+            if state.inference:
+                out._inference = True
             return
-        for t in tensors:
+        shape = out._data.shape
+        mixed = False
+        if x._base is not None:
+            x._refresh()
+        if x._requires_grad:
+            key = 1
+            inputs: tuple[Any, ...] = ((x._node or x),)
+            mixed = x._data.shape != shape
+        else:
+            key = 0
+            inputs = (None,)
+        bit = 2
+        for t in others:
             if t._base is not None:
                 t._refresh()
-        needs = tuple([t._requires_grad for t in tensors])
-        if True not in needs:
+            if t._requires_grad:
+                key += bit
+                inputs += ((t._node or t),)
+                mixed = mixed or t._data.shape != shape
+            else:
+                inputs += (None,)
+            bit += bit
+        if not key:
             return
-        plan = self._plans.get(needs) or self.plan(needs)
+        plan = self._by_key.get(key) or self._plan_of(key)
         saved: Any = ()
         if plan.pick is not None:
             if plan.keeps_out:  # an alias: the node must not hold the tensor that holds the node
                 kept = Tensor(out._data)
                 kept._counter = out._counter
-                saved = plan.pick((*tensors, kept))
+                saved = plan.pick((x, *others, kept))
             else:
-                saved = plan.pick(tensors)
+                saved = plan.pick((x, *others))
             if plan.single:
                 saved = (saved,)
             for t in saved:
                 if t._inference:
                     refuse_inference(self.name)
-        shapes = None
-        shape = out._data.shape
-        for t in tensors:
-            if t._data.shape != shape:
-                shapes = [t._data.shape for t in tensors]
-                break
-        inputs = tuple([(t._node or t) if t._requires_grad else None for t in tensors])
+        shapes = [t._data.shape for t in (x, *others)] if mixed else None
         out._node = ElementwiseNode(self, plan, inputs, saved, shapes)
         out._requires_grad = True
+
+    def _plan_of(self, key: int) -> Plan:
+        """The plan for the inputs whose bits are set in `key`."""
+        made = self._by_key[key] = self.plan(tuple(bool(key >> i & 1) for i in range(len(self.inputs))))
+        return made
 
 
 _constants: dict[tuple[Any, str], Tensor] = {}
@@ -303,8 +322,10 @@ def unary(
             out = Tensor(result)
         else:
             out = Tensor(kernel(a))
-        if (input._requires_grad or input._base is not None) or state.inference:
+        if input._requires_grad or input._base is not None:
             made.attach(out, input)
+        elif state.inference:
+            out._inference = True
         return out
 
     return publish(op, made, doc, example)
@@ -349,7 +370,7 @@ def _binary_function(made: ElementwisePrimitive, integer: str | None, operator: 
             a, b = input._data, other._data
             if a.dtype.kind != "f":
                 return Tensor(discrete.apply(integer, a, b, dtype=a.dtype))  # type: ignore[arg-type]
-        if a.shape == b.shape and a.size < SMALL:
+        if a.size < SMALL and (a.shape == b.shape or b.ndim == 0):
             result = _empty(a.shape, a.dtype)
             kernel.loop(a.ravel(), b.ravel(), result.ravel())
             out = Tensor(result)
@@ -357,14 +378,10 @@ def _binary_function(made: ElementwisePrimitive, integer: str | None, operator: 
             if a.shape != b.shape and a.ndim and b.ndim:
                 check_broadcast(name, (a.shape, b.shape))
             out = Tensor(kernel(a, b))
-        if (
-            input._requires_grad
-            or other._requires_grad
-            or input._base is not None
-            or other._base is not None
-            or state.inference
-        ):
+        if input._requires_grad or other._requires_grad or input._base is not None or other._base is not None:
             attach(out, input, other)
+        elif state.inference:
+            out._inference = True
         return out
 
     return op
