@@ -16,6 +16,16 @@ from . import pointwise
 from .elementwise import FUNCTIONS, ElementwisePrimitive, cast, check_broadcast, common, constant, is_number
 from .inplace import inplace
 
+__all__ = [
+    "absolute", "add", "addcdiv", "addcmul", "allclose", "arccos", "arccosh", "arcsin", "arcsinh",
+    "arctan", "arctan2", "arctanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "clamp", "clip", "div", "divide", "eq", "equal", "fill",
+    "floor_divide", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan",
+    "isneginf", "isposinf", "le", "lerp", "less", "less_equal", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "multiply", "nan_to_num", "ne", "negative", "not_equal", "pow",
+    "round", "rsub", "signbit", "sub", "subtract", "where",
+]  # fmt: skip
+
 
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``input + alpha * other``.
@@ -674,9 +684,7 @@ method(_accumulate)
 method(inplace(_copy, "copy_"), name="copy_")
 method(inplace(lambda self: fill(self, 0), "zero_"), name="zero_")
 
-subtract, multiply, divide, true_divide, negative, absolute = (
-    sub, pointwise.mul, div, pointwise.true_divide, pointwise.neg, pointwise.abs,
-)  # fmt: skip
+subtract, multiply, divide, negative, absolute = sub, pointwise.mul, div, pointwise.neg, pointwise.abs
 arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan, pointwise.atan2
 arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

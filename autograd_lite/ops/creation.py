@@ -14,6 +14,11 @@ from ..tensor import CPU, Tensor, device, method
 from .elementwise import cast
 from .primitive import primitive
 
+__all__ = [
+    "arange", "as_tensor", "clone", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
+    "linspace", "logspace", "ones", "ones_like", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def _finish(array: np.ndarray, requires_grad: bool, dev: Any = None) -> Tensor:
     if dev is not None:

@@ -1,0 +1,69 @@
+"""The command-line options that every example takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+from typing import Any
+
+import autograd_lite as ag
+
+
+def parser(
+    description: str | None,
+    *,
+    datasets: tuple[str, ...] = ("glyphs", "nist36"),
+    epochs: int = 50,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+) -> argparse.ArgumentParser:
+    """An argument parser with the common options; an example adds its own."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    made.add_argument("--dataset", choices=datasets, default=datasets[0], help="what to train on")
+    made.add_argument(
+        "--data",
+        metavar="DIR",
+        default=os.environ.get("AUTOGRAD_LITE_DATA"),
+        help="folder with the data set's files (or set AUTOGRAD_LITE_DATA); glyphs needs none",
+    )
+    made.add_argument("--epochs", type=_positive_int, default=epochs, help="passes over the training set")
+    made.add_argument("--batch-size", type=_positive_int, default=batch_size, help="examples in a step")
+    made.add_argument("--lr", type=_positive, default=lr, help="learning rate")
+    made.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of examples")
+    made.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"), help="folder for the figures")
+    made.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the metrics to this file")
+    made.add_argument("--quick", action="store_true", help="a run of seconds on little data, to see it work")
+    return made
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def start(options: argparse.Namespace) -> pathlib.Path:
+    """Seed the generator and make the folder for the figures; returns it."""
+    ag.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    return options.out
+
+
+def report(options: argparse.Namespace, metrics: dict[str, Any]) -> None:
+    """Write the metrics as JSON, if a file was asked for."""
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        print(f"metrics   {options.json}")
