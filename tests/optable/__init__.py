@@ -1,0 +1,13 @@
+"""The op table: one row for every public operation, from which the suite generates its tests."""
+
+from __future__ import annotations
+
+from . import elementwise
+from .opinfo import OpInfo
+
+ROWS: list[OpInfo] = [*elementwise.ROWS]
+
+
+def only(**wanted: object) -> list[OpInfo]:
+    """The rows whose attributes are as `wanted`."""
+    return [row for row in ROWS if all(getattr(row, k) == v for k, v in wanted.items())]

@@ -1,0 +1,20 @@
+"""Gradients of every operation against the complex step or five-point differences."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.optable import checks, only
+from tests.optable.opinfo import OpInfo
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("info", only(differentiable=True), ids=lambda info: info.ident)
+@given(seed=seeds)
+def test_gradient(info: OpInfo, seed: int) -> None:
+    check = checks.redrawn(checks.gradient)
+    for sample in info.samples:
+        check(info, sample, seed)

@@ -1,0 +1,36 @@
+"""Layouts of the inputs, what is left untouched, what is shared, and ``f(x, x)``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.optable import ROWS, checks, only
+from tests.optable.opinfo import OpInfo
+
+every = pytest.mark.parametrize("info", ROWS, ids=lambda info: info.ident)
+differentiable = pytest.mark.parametrize("info", only(differentiable=True), ids=lambda info: info.ident)
+
+
+@every
+def test_layouts(info: OpInfo, rng: np.random.Generator) -> None:
+    for sample in info.samples:
+        checks.layout(info, sample.make(rng), rng)
+
+
+@differentiable
+def test_expanded(info: OpInfo, rng: np.random.Generator) -> None:
+    for sample in info.samples:
+        checks.expanded(info, sample.make(rng), rng)
+
+
+@every
+def test_untouched(info: OpInfo, rng: np.random.Generator) -> None:
+    for sample in info.samples:
+        checks.untouched(info, sample.make(rng), rng)
+
+
+@differentiable
+def test_same_argument_twice(info: OpInfo, rng: np.random.Generator) -> None:
+    for sample in info.samples:
+        checks.same_argument_twice(info, sample.make(rng), rng)
