@@ -23,6 +23,8 @@ class FunctionNode(Node):
         What the forward saved.
     """
 
+    foreign = True
+
     def __init__(self, function: type[Function], needs_input_grad: tuple[bool, ...]) -> None:
         super().__init__(())
         self._function = function
@@ -128,9 +130,6 @@ class FunctionNode(Node):
                     result = result.sum_to_size(shape)
             checked.append(result)
         return checked
-
-    def owns(self, gradient: Any, upstream: Any) -> bool:
-        return False
 
     def release(self) -> None:
         if self._saved:

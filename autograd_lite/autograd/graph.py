@@ -65,6 +65,8 @@ class Node:
     __slots__ = ("__weakref__", "inputs", "number", "watch")
     slot: int | None = None
     outputs = 1
+    foreign = False
+    """Whether `propagate` may return buffers that somebody else holds, which must not be added to in place."""
 
     def __init__(self, inputs: tuple[Any, ...]) -> None:
         self.inputs = inputs
@@ -83,10 +85,6 @@ class Node:
 
     def release(self) -> None:
         """Forget the saved tensors."""
-
-    def owns(self, gradient: Any, upstream: Any) -> bool:
-        """Whether `gradient`, just returned by `propagate`, is a buffer that nobody else holds."""
-        return gradient is not upstream and gradient._base is None
 
     def name(self) -> str:
         return type(self).__name__
@@ -244,7 +242,8 @@ def run_backward(
                 if target is not None:
                     result = results[i]
                     if result is not None and (wanted is None or wanted[i]):
-                        deliver(target, result, node.owns(result, gradient))
+                        own = result is not gradient and result._base is None and not node.foreign
+                        deliver(target, result, own)
             if not keep_graph:
                 node.release()
             del gradient, results

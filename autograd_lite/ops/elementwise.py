@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.grad_mode import state
-from ..autograd.graph import Watch, caller, clock
+from ..autograd.graph import RELEASED, Watch, caller, clock
 from ..kernels import discrete, memory
 from ..kernels.elementwise import SMALL, Elementwise
 from ..tensor import Tensor
@@ -53,7 +53,12 @@ class ElementwiseNode(PrimitiveNode):
     def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
         if state.enabled or wanted is not None:
             return PrimitiveNode.propagate(self, gradient, wanted)
-        saved = self._unpack()
+        saved, number = self.saved, self.number
+        if saved is RELEASED:
+            self._unpack()
+        for t in saved:
+            if t._counter[1] > number:
+                self._complain(saved)
         g = gradient._data
         results: list[Any] = [None] * len(self.inputs)
         for (target,), _, call in self.plan.calls:
