@@ -211,7 +211,7 @@ def _strided_array(x: np.ndarray, shape: Ints, strides: Ints) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(x, shape, strides)
 
 
-def diagonalview_of(offset: int, dim1: int, dim2: int) -> Callable[[np.ndarray], np.ndarray]:
+def diagonal_view(offset: int, dim1: int, dim2: int) -> Callable[[np.ndarray], np.ndarray]:
     """How to see the diagonal of an array, as its last dimension."""
 
     def view(x: np.ndarray) -> np.ndarray:
@@ -248,7 +248,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     first, second = input._dim(dim1), input._dim(dim2)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return strided(input, view=diagonalview_of(offset, first, second))
+    return strided(input, view=diagonal_view(offset, first, second))
 
 
 @method
