@@ -1,0 +1,16 @@
+"""Working memory inside a kernel, aligned so that no vector straddles two cache lines."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import kernel
+from .memory import ALIGNMENT
+
+
+@kernel
+def scratch(size, like):
+    """Inside a kernel: `size` uninitialised numbers of the dtype of the array `like`."""
+    whole = np.empty(size + ALIGNMENT // like.itemsize, like.dtype)
+    skip = -whole.ctypes.data % ALIGNMENT // like.itemsize
+    return whole[skip : skip + size]
