@@ -372,7 +372,7 @@ def softsign(input: Tensor) -> Tensor:
 
 
 _hardtanh = _Activation(
-    "hardtanh", "minimum(maximum(x, lo), hi)", "where((x <= lo) | (x >= hi), 0, g)", ("lo", "hi")
+    "hardtanh", "minimum(maximum(x, low), high)", "where((x <= low) | (x >= high), 0, g)", ("low", "high")
 )
 
 
