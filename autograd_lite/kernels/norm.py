@@ -23,8 +23,8 @@ Ints = tuple[int, ...]
 PART = 1 << 14
 """Elements that are worth a part of their own."""
 TILE = np.int64(512)
-"""Numbers of a row that batch norm takes at a time; its working arrays of this length stay in the L1 cache. (A plain
-int would be a literal to Numba, and compile every helper again for each.)"""
+"""Numbers of a row that batch norm takes at a time; its working arrays of this length stay in the L1 cache.
+(A plain int would be a literal to Numba, which would compile the helpers once for each.)"""
 START = np.int64(0)
 
 
@@ -160,7 +160,8 @@ def _add_gradients(grad, x, start, pitch, count, work, size, relu):
     """Sums over the count of the gradient before the ReLU and of its product with ``x - mean``."""
     zero = x.dtype.type(0)
     size = np.uint64(size)
-    scale, bias, first, second = np.uint64(TILE), np.uint64(2 * TILE), np.uint64(3 * TILE), np.uint64(4 * TILE)
+    scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
+    first, second = np.uint64(3 * TILE), np.uint64(4 * TILE)
     for j in range(size):
         work[first + j] = zero
         work[second + j] = zero
@@ -176,7 +177,8 @@ def _add_gradients(grad, x, start, pitch, count, work, size, relu):
 @kernel
 def _gradient_rows(grad, x, start, pitch, count, work, size, relu, dx):
     zero = x.dtype.type(0)
-    scale, bias, level, slope = np.uint64(TILE), np.uint64(2 * TILE), np.uint64(3 * TILE), np.uint64(4 * TILE)
+    scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
+    level, slope = np.uint64(3 * TILE), np.uint64(4 * TILE)
     for n in range(count):
         at = np.uint64(start + n * pitch)
         for j in range(np.uint64(size)):
@@ -472,8 +474,8 @@ def batch_norm_backward(
     dweight, dbias = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     _batch_backward(
         _parts(channels, x.size), x.shape[0], channels, span, relu, train, grad.reshape(-1), x.reshape(-1),
-        _flat(weight, 1, channels, x), _flat(bias, 0, channels, x), stats[0], stats[1], dx.reshape(-1), dweight,
-        dbias,
+        _flat(weight, 1, channels, x), _flat(bias, 0, channels, x), stats[0], stats[1], dx.reshape(-1),
+        dweight, dbias,
     )  # fmt: skip
     return dx, dweight, dbias
 
