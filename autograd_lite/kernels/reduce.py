@@ -15,7 +15,7 @@ from __future__ import annotations
 import builtins
 import math
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,8 +32,12 @@ SERIAL_BELOW = 32768
 """Below so many elements a second thread costs more than it brings."""
 ROWS = 256
 """Rows that are reduced without pairing, across."""
-COLUMNS = 4096
+TOGETHER = 8
+"""Rows that are added to the sums at a time, across."""
+COLUMNS = 1024
 """Columns that one thread takes at a time, across."""
+SMALL = 4096
+"""Results of fewer elements are not worth a pooled buffer."""
 
 Axes = tuple[int, ...]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -70,101 +74,72 @@ _JOINED = {"absolute": "sum", "square": "sum", "power": "sum", "nonzero": "sum",
 """The fold that continues another one in its next stage."""
 
 _ALONG = f"""
-def block(x{{p}}):
+def lines(part, x{{ps}}, out, n, chunks, count, divisor):
     T = x.dtype.type
-    s = {{start}}
-    for i in range(x.size):
-        s = {{step_i}}
-    return s
+    for slot in range(part * count, min(out.size, (part + 1) * count)):
+        o = slot // chunks
+        end = (o + 1) * n
+        at = o * n + (slot - o * chunks) * {SPAN}
+        if chunks > 1:
+            end = min(end, at + {SPAN})
+        {{p_line}}
+        total = {{start}}
+        while at < end:
+            block = x[at : min(end, at + {BLOCK})]
+            s = {{start}}
+            for i in range(block.size):
+                s = {{step_i}}
+            total = {{join_s}}
+            at += {BLOCK}
+        out[slot] = total / T(divisor)
 
-def pairs(slots, count):
-    while count > 1:
-        half = count // 2
-        for i in range(half):
-            slots[i] = {{join_i}}
-        if count > 2 * half:
-            slots[half] = slots[count - 1]
-        count -= half
-    return slots[0]
-
-def line(x{{p}}):
-    n = x.size
-    if n <= {BLOCK}:
-        return block(x{{p}})
-    count = (n + {BLOCK - 1}) // {BLOCK}
-    slots = np.empty(count, x.dtype)
-    for b in range(count):
-        slots[b] = block(x[b * {BLOCK} : min(n, (b + 1) * {BLOCK})]{{p}})
-    return pairs(slots, count)
-
-def lines(part, x{{ps}}, out, n, count, divisor):
-    T = x.dtype.type
-    for o in range(part * count, min(out.size, (part + 1) * count)):
-        out[o] = line(x[o * n : (o + 1) * n]{{p_o}}) / T(divisor)
-
-def segments(part, x{{ps}}, slots, n, count):
-    o = part // count
-    lo = (part - o * count) * {SPAN}
-    slots[part] = line(x[o * n + lo : o * n + min(n, lo + {SPAN})]{{p_o}})
-
-def along(x{{ps}}, out, n, divisor):
-    T = x.dtype.type
-    outer = out.size
-    if x.size < {SERIAL_BELOW}:
-        lines(0, x{{ps}}, out, n, outer, divisor)
-    elif n <= {SPAN}:
-        count = {SPAN} // n
-        parallel_for(lines, (outer + count - 1) // count, (x{{ps}}, out, n, count, divisor))
-    else:
-        count = (n + {SPAN - 1}) // {SPAN}
-        slots = np.empty(outer * count, x.dtype)
-        parallel_for(segments, outer * count, (x{{ps}}, slots, n, count))
-        for o in range(outer):
-            out[o] = pairs(slots[o * count : (o + 1) * count], count) / T(divisor)
+def along(x{{ps}}, out, n, chunks, divisor):
+    count = out.size
+    if x.size >= {SERIAL_BELOW}:
+        count = max(1, {SPAN} // n)
+    parallel_for(lines, (out.size + count - 1) // count, (x{{ps}}, out, n, chunks, count, divisor))
 """
 
 _ACROSS = f"""
-def patch(part, x{{ps}}, out, n, inner, rows, divisor):
+def patches(part, x{{ps}}, out, n, inner, rows, chunks, columns, count, divisor):
     T = x.dtype.type
-    columns = (inner + {COLUMNS - 1}) // {COLUMNS}
-    chunks = max(1, (n + rows - 1) // rows)
-    slot = part // columns
-    lo = (part - slot * columns) * {COLUMNS}
-    width = min({COLUMNS}, inner - lo)
-    o = slot // chunks
-    i = (slot - o * chunks) * rows
-    end = min(n, i + rows)
-    s = out[slot * inner + lo : slot * inner + lo + width]
-    {{p_cut}}
-    for j in range(width):
-        s[j] = {{start}}
-    at = (o * n + i) * inner + lo
-    while i + 4 <= end:
-        x0 = x[at : at + width]
-        x1 = x[at + inner : at + inner + width]
-        x2 = x[at + 2 * inner : at + 2 * inner + width]
-        x3 = x[at + 3 * inner : at + 3 * inner + width]
+    slots = out.size // inner
+    for patch in range(part * count, min(slots * columns, (part + 1) * count)):
+        slot = patch // columns
+        lo = (patch - slot * columns) * {COLUMNS}
+        width = min({COLUMNS}, inner - lo)
+        o = slot // chunks
+        i = (slot - o * chunks) * rows
+        end = min(n, i + rows)
+        s = out[slot * inner + lo : slot * inner + lo + width]
+        {{p_patch}}
         for j in range(width):
-            s[j] = {{step_4}}
-        i += 4
-        at += 4 * inner
-    while i < end:
-        x0 = x[at : at + width]
-        for j in range(width):
-            s[j] = {{step_0}}
-        i += 1
-        at += inner
-    if divisor != 1.0:
-        for j in range(width):
-            s[j] = s[j] / T(divisor)
+            s[j] = {{start}}
+        at = (o * n + i) * inner + lo
+        while i + {TOGETHER} <= end:
+            {{rows}}
+            for j in range(width):
+                s[j] = {{step_rows}}
+            i += {TOGETHER}
+            at += {TOGETHER} * inner
+        while i < end:
+            x0 = x[at : at + width]
+            for j in range(width):
+                s[j] = {{step_0}}
+            i += 1
+            at += inner
+        if divisor != 1.0:
+            for j in range(width):
+                s[j] = s[j] / T(divisor)
 
-def across(x{{ps}}, out, outer, n, inner, rows, divisor):
-    parts = outer * max(1, (n + rows - 1) // rows) * ((inner + {COLUMNS - 1}) // {COLUMNS})
-    if x.size < {SERIAL_BELOW}:
-        for part in range(parts):
-            patch(part, x{{ps}}, out, n, inner, rows, divisor)
-    else:
-        parallel_for(patch, parts, (x{{ps}}, out, n, inner, rows, divisor))
+def across(x{{ps}}, out, n, inner, rows, chunks, divisor):
+    columns = (inner + {COLUMNS - 1}) // {COLUMNS}
+    parts = (out.size // inner) * columns
+    count = parts
+    if x.size >= {SERIAL_BELOW}:
+        count = max(1, {SPAN} // (min(n, rows) * min(inner, {COLUMNS})))
+    parts = (parts + count - 1) // count
+    parallel_for(patches, parts, (x{{ps}}, out, n, inner, rows, chunks, columns, count, divisor))
 """
 
 
@@ -173,37 +148,56 @@ def _with(formula: str, **names: str) -> str:
     return re.sub(r"\b[sxp]\b", lambda word: names.get(word[0], word[0]), formula)
 
 
-@cache
-def _compiled(name: str, across: bool) -> Any:
-    """The kernel of a fold, along memory or across, written when it is first asked for."""
+def _compile(name: str, across: bool) -> Any:
+    """The kernel of a fold, along memory or across."""
     fold = FOLDS[name]
     each = re.search(r"\bp\b", fold.step) is not None
     one = re.search(r"\bp0\b", fold.step) is not None
-    step_4 = "s[j]"
-    for k in range(4):
-        step_4 = _with(fold.step, s=step_4, x=f"x{k}[j]", p="p[j]")
+    step_rows = "s[j]"
+    for k in range(TOGETHER):
+        step_rows = _with(fold.step, s=step_rows, x=f"x{k}[j]", p="p[j]")
     text = (_ACROSS if across else _ALONG).format(
         start=fold.start,
-        step_i=_with(fold.step, x="x[i]"),
-        join_i=_with(fold.join, s="slots[2 * i]", x="slots[2 * i + 1]"),
+        step_i=_with(fold.step, x="block[i]"),
+        join_s=_with(fold.join, s="total", x="s"),
         step_0=_with(fold.step, s="s[j]", x="x0[j]", p="p[j]"),
-        step_4=step_4,
-        p=", p" if each else ", p0" if one else "",
-        ps=", p" if each or one else "",
-        p_o=", p[o]" if each else ", p[0]" if one else "",
-        p_cut="p = p[o * inner + lo :]" if each else "p0 = p[0]" if one else "",
+        step_rows=step_rows,
+        rows="; ".join(f"x{k} = x[at + {k} * inner : at + {k} * inner + width]" for k in range(TOGETHER)),
+        ps=", ps" if each or one else "",
+        p_line="p = ps[o]" if each else "p0 = ps[0]" if one else "",
+        p_patch="p = ps[o * inner + lo :]" if each else "p0 = ps[0]" if one else "",
     )
     namespace = {**vars(special), "np": np, "parallel_for": parallel_for}
-    return kernels_from_source(text, namespace, reassociate=True)["across" if across else "along"]
+    made = kernels_from_source(text, namespace, reassociate=True)
+    return made["across" if across else "along"]
+
+
+class _Kernels(dict[str, Any]):
+    """The kernels of the folds, each written when it is first asked for."""
+
+    def __init__(self, across: bool) -> None:
+        self.across = across
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = made = _compile(name, self.across)
+        return made
+
+
+_along_kernels, _across_kernels = _Kernels(False), _Kernels(True)
+
+
+class Plan(NamedTuple):
+    """How to reduce: the shape of the result, its size, and (outer, n, inner) for each stage, last first."""
+
+    shape: Axes
+    size: int
+    stages: tuple[tuple[int, int, int], ...]
 
 
 @lru_cache(4096)
-def _stages(shape: Axes, axes: Axes) -> tuple[tuple[int, int, int], ...]:
-    """The stages of a reduction as (outer, n, inner), last dimensions first."""
+def _plan(shape: Axes, axes: Axes, keepdims: bool) -> Plan:
     stages = []
-    outer, n, inner = 1, 1, 1
-    kept_after = 1
-    done: list[int] = list(shape)
+    done, kept_after = list(shape), 1
     axis = len(shape) - 1
     while axis >= 0:
         if axis not in axes or shape[axis] == 1:
@@ -215,66 +209,69 @@ def _stages(shape: Axes, axes: Axes) -> tuple[tuple[int, int, int], ...]:
             n *= shape[axis]
             done[axis] = 1
             axis -= 1
-        outer, inner = math.prod(done[: axis + 1]), kept_after
-        stages.append((outer, n, inner))
-    return tuple(stages) or ((math.prod(shape), 1, 1),)
-
-
-@lru_cache(4096)
-def _reduced_shape(shape: Axes, axes: Axes, keepdims: bool) -> Axes:
+        stages.append((math.prod(done[: axis + 1]), n, kept_after))
+    stages = stages or [(math.prod(shape), 1, 1)]
     if keepdims:
-        return tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
-    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
+        reduced = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
+    else:
+        reduced = tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    return Plan(reduced, math.prod(reduced), tuple(stages))
 
 
-def _across(name: str, x: np.ndarray, p: Any, out: np.ndarray, stage: tuple[int, int, int], by: float) -> None:
+def _along(
+    name: str, x: np.ndarray, p: Any, out: np.ndarray, n: int, by: float, inner: int = 1
+) -> None:
+    """Reduce along memory, in as many rounds as it takes to come down to a single span."""
+    while n > 2 * SPAN:
+        chunks = -(-n // SPAN)
+        slots = memory.empty((out.size * chunks,), x.dtype)
+        _along_kernels[name](x, *p, slots, n, chunks, 1.0)
+        x, n, name, p = slots, chunks, _JOINED.get(name, name), ()
+    _along_kernels[name](x, *p, out, n, 1, by)
+
+
+def _across(name: str, x: np.ndarray, p: Any, out: np.ndarray, n: int, by: float, inner: int) -> None:
     """Reduce across, in as many rounds as it takes to come down to a single row."""
-    outer, n, inner = stage
-    folded, joined = _compiled(name, True), _compiled(_JOINED.get(name, name), True)
-    while True:
-        rows = builtins.max(16, builtins.min(ROWS, SPAN // builtins.min(inner, COLUMNS)))
-        if n <= rows:
-            folded(x, *p, out, outer, n, inner, rows, by)
-            return
+    rows = ROWS if inner <= 256 else builtins.max(32, 65536 // builtins.min(inner, COLUMNS))
+    while n > rows:
         chunks = -(-n // rows)
-        slots = memory.empty((outer * chunks * inner,), x.dtype)
-        folded(x, *p, slots, outer, n, inner, rows, 1.0)
-        x, n, p, folded = slots, chunks, (), joined
+        slots = memory.empty((out.size * chunks,), x.dtype)
+        _across_kernels[name](x, *p, slots, n, inner, rows, chunks, 1.0)
+        x, n, name, p = slots, chunks, _JOINED.get(name, name), ()
+    _across_kernels[name](x, *p, out, n, inner, rows, 1, by)
 
 
 def _reduce(
     name: str, x: np.ndarray, axes: Axes, keepdims: bool, by: float = 1.0, p: tuple[np.ndarray, ...] = ()
 ) -> np.ndarray:
-    """Fold `x` over `axes`; divide the results `by`. A `p` for each result allows a single stage only."""
+    """Fold `x` over `axes`; divide the results `by`. With a `p` for each result, in a single stage only."""
     if len(axes) == x.ndim:
         out = np.empty((1,) * x.ndim if keepdims else (), x.dtype)
-        flat = x.ravel("K")
-        _compiled(name, False)(flat, *p, out.ravel(), flat.size, by)
+        n = x.size
+        if p or n > 2 * SPAN:
+            _along(name, x.ravel("K"), p, out.ravel(), n, by)
+        else:
+            _along_kernels[name](x.ravel("K"), out.ravel(), n, 1, by)
         return out
+    shape, size, stages = _plan(x.shape, axes, keepdims)
     if not x.flags.c_contiguous:
         order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
         dense = x.transpose(order)
         if dense.flags.c_contiguous:
             moved = tuple(order.index(axis) for axis in axes)
-            p = tuple(m.transpose(order).ravel() if m.ndim > 1 else m for m in p)
             reduced = _reduce(name, dense, moved, True, by, p).transpose(np.argsort(order))
-            return np.ascontiguousarray(reduced).reshape(_reduced_shape(x.shape, axes, keepdims))
-    out = memory.empty(_reduced_shape(x.shape, axes, keepdims), x.dtype)
-    if out.size == 0:
+            return np.ascontiguousarray(reduced).reshape(shape)
+    out = np.empty(shape, x.dtype) if size < SMALL else memory.empty(shape, x.dtype)
+    if size == 0:
         return out
     flat = x.ravel()
-    p = tuple(m.ravel() for m in p)
-    stages = _stages(x.shape, axes)
-    for k, stage in enumerate(stages):
-        outer, n, inner = stage
-        last = k == len(stages) - 1
-        target = out.ravel() if last else memory.empty((outer * inner,), x.dtype)
-        divisor = by if last else 1.0
-        if inner == 1:
-            _compiled(name, False)(flat, *p, target, n, divisor)
-        else:
-            _across(name, flat, p, target, stage, divisor)
-        flat, name, p = target, _JOINED.get(name, name), ()
+    if len(stages) > 1:
+        for outer, n, inner in stages[:-1]:
+            partial = memory.empty((outer * inner,), x.dtype)
+            (_along if inner == 1 else _across)(name, flat, p, partial, n, 1.0, inner)
+            flat, name, p = partial, _JOINED.get(name, name), ()
+    _, n, inner = stages[-1]
+    (_along if inner == 1 else _across)(name, flat, p, out.ravel(), n, by, inner)
     return out
 
 
@@ -282,17 +279,13 @@ def _each(
     name: str, x: np.ndarray, axes: Axes, keepdims: bool, by: float, parameter: np.ndarray
 ) -> np.ndarray:
     """Fold with a parameter for each result; `parameter` has the reduced dimensions kept, as 1."""
-    if len(_stages(x.shape, axes)) > 1:
+    shape, _, stages = _plan(x.shape, axes, keepdims)
+    if len(stages) > 1:
         kept = [axis for axis in range(x.ndim) if axis not in axes]
-        order = [*kept, *axes]
-        x, parameter = np.ascontiguousarray(x.transpose(order)), parameter.transpose(order)
-        moved = tuple(range(len(kept), x.ndim))
-        back = np.argsort(order)
-        reduced = _reduce(name, x, moved, True, by, (parameter,)).transpose(back)
-        reduced = np.ascontiguousarray(reduced)
-    else:
-        reduced = _reduce(name, x, axes, True, by, (parameter if len(axes) < x.ndim else parameter.ravel(),))
-    return reduced if keepdims else reduced.reshape(_reduced_shape(reduced.shape, axes, False))
+        x = x.transpose([*kept, *axes])
+        axes = tuple(range(len(kept), x.ndim))
+    x = np.ascontiguousarray(x)  # the kept dimensions stay in order, and so do the results
+    return _reduce(name, x, axes, False, by, (parameter.ravel(),)).reshape(shape)
 
 
 def _count(x: np.ndarray, axes: Axes) -> int:
@@ -392,96 +385,105 @@ def all(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noq
 
 
 @lru_cache(4096)
-def _broadcast_axes(large: Axes, small: Axes) -> Axes:
+def _broadcast_axes(large: Axes, small: Axes) -> tuple[Axes, bool]:
     lead = len(large) - len(small)
-    return (*range(lead), *(lead + a for a, n in enumerate(small) if n == 1 != large[lead + a]))
+    stretched = [lead + a for a, n in enumerate(small) if n == 1 != large[lead + a]]
+    return (*range(lead), *stretched), lead == 0
 
 
 def sum_to(x: np.ndarray, shape: Axes) -> np.ndarray:
     """Sum the dimensions along which `shape` was broadcast to the shape of `x`: the gradient's way back."""
     if x.shape == shape:
         return x
-    return sum(x, _broadcast_axes(x.shape, shape), True).reshape(shape)
+    axes, keepdims = _broadcast_axes(x.shape, shape)
+    reduced = _reduce("sum", x, axes, keepdims) if x.dtype in FLOATS else sum(x, axes, keepdims)
+    return reduced if reduced.shape == shape else reduced.reshape(shape)
 
 
 # --- indices -----------------------------------------------------------------------------------------
 
-GROUP = 256
+GROUP = 128
+"""Elements among which the index of an extreme is looked for at the end."""
 
 
-@kernel
+@kernel(reassociate=True)
 def _best_in_lines(part: int, x: Any, values: Any, indices: Any, n: int, count: int, flip: bool) -> None:
-    zero = x.dtype.type(0)
     for o in range(part * count, builtins.min(values.size, (part + 1) * count)):
-        line = x[o * n : (o + 1) * n]
-        best = line[0]
+        best = x[o * n]
         group = 0
         for start in range(0, n, GROUP):
-            stop = builtins.min(n, start + GROUP)
-            found = line[start]
+            block = x[o * n + start : o * n + builtins.min(n, start + GROUP)]
+            found = block[0]
             if flip:
-                for i in range(start + 1, stop):
-                    found = special.minimum(found, line[i])
+                for i in range(block.size):
+                    found = special.minimum(found, block[i])
+                better = found < best
             else:
-                for i in range(start + 1, stop):
-                    found = special.maximum(found, line[i])
-            better = found < best if flip else found > best
+                for i in range(block.size):
+                    found = special.maximum(found, block[i])
+                better = found > best
             if better or (found != found and best == best):
                 best = found
                 group = start
+        line = x[o * n : (o + 1) * n]
         at = group
-        while not (line[at] == best or line[at] != line[at]):
+        while line[at] != best and line[at] == line[at]:
             at += 1
-        values[o] = line[at] + zero
+        values[o] = line[at]
         indices[o] = at
 
 
 @kernel
-def _best_across(part: int, x: Any, values: Any, indices: Any, n: int, inner: int, flip: bool) -> None:
-    columns = (inner + COLUMNS - 1) // COLUMNS
-    o = part // columns
-    lo = (part - o * columns) * COLUMNS
-    hi = builtins.min(inner, lo + COLUMNS)
-    best = values[o * inner + lo : o * inner + hi]
-    index = indices[o * inner + lo : o * inner + hi]
-    best[:] = x[o * n * inner + lo : o * n * inner + hi]
-    index[:] = 0
-    for i in range(1, n):
-        row = x[(o * n + i) * inner + lo : (o * n + i) * inner + hi]
-        for j in range(hi - lo):
-            found, so_far = row[j], best[j]
-            better = (found < so_far if flip else found > so_far) | ((found != found) & (so_far == so_far))
-            best[j] = special.where(better, found, so_far)
-            if better:
-                index[j] = i
+def _best_in_patches(
+    part: int, x: Any, values: Any, indices: Any, n: int, inner: int, columns: int, count: int, flip: bool
+) -> None:
+    for patch in range(part * count, builtins.min(values.size // inner * columns, (part + 1) * count)):
+        o = patch // columns
+        lo = (patch - o * columns) * COLUMNS
+        hi = builtins.min(inner, lo + COLUMNS)
+        best = values[o * inner + lo : o * inner + hi]
+        index = indices[o * inner + lo : o * inner + hi]
+        for i in range(n):
+            row = x[(o * n + i) * inner + lo : (o * n + i) * inner + hi]
+            for j in range(hi - lo):
+                found, so_far = row[j], best[j]
+                better = (found < so_far) if flip else (found > so_far)
+                better |= (found != found) & (so_far == so_far)
+                better |= i == 0
+                best[j] = special.where(better, found, so_far)
+                index[j] = special.where(better, i, index[j])
 
 
 @kernel
-def _best(x: Any, values: Any, indices: Any, outer: int, n: int, inner: int, flip: bool) -> None:
-    if inner == 1:
-        count = outer if x.size < SERIAL_BELOW else builtins.max(1, SPAN // n)
-        parallel_for(
-            _best_in_lines, (outer + count - 1) // count, (x, values, indices, n, count, flip)
-        )
-    else:
-        parts = outer * ((inner + COLUMNS - 1) // COLUMNS)
-        if x.size < SERIAL_BELOW:
-            for part in range(parts):
-                _best_across(part, x, values, indices, n, inner, flip)
-        else:
-            parallel_for(_best_across, parts, (x, values, indices, n, inner, flip))
+def _best_along(x: Any, values: Any, indices: Any, n: int, flip: bool) -> None:
+    count = values.size if x.size < SERIAL_BELOW else builtins.max(1, SPAN // n)
+    parts = (values.size + count - 1) // count
+    parallel_for(_best_in_lines, parts, (x, values, indices, n, count, flip))
+
+
+@kernel
+def _best_across(x: Any, values: Any, indices: Any, n: int, inner: int, flip: bool) -> None:
+    columns = (inner + COLUMNS - 1) // COLUMNS
+    patches = values.size // inner * columns
+    count = patches if x.size < SERIAL_BELOW else 1
+    parts = (patches + count - 1) // count
+    parallel_for(_best_in_patches, parts, (x, values, indices, n, inner, columns, count, flip))
 
 
 def _with_index(x: np.ndarray, axis: int, keepdims: bool, flip: bool) -> tuple[np.ndarray, np.ndarray]:
-    shape = _reduced_shape(x.shape, (axis,), keepdims)
+    shape, size, stages = _plan(x.shape, (axis,), keepdims)
     if x.dtype not in FLOATS:
         pick = np.argmin if flip else np.argmax
         indices = np.expand_dims(pick(x, axis=axis), axis)
         return np.take_along_axis(x, indices, axis).reshape(shape), indices.reshape(shape)
-    values, indices = memory.empty(shape, x.dtype), np.empty(shape, np.int64)
-    outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
-    if values.size:
-        _best(x.ravel(), values.ravel(), indices.ravel(), outer, n, inner, flip)
+    values = np.empty(shape, x.dtype) if size < SMALL else memory.empty(shape, x.dtype)
+    indices = np.empty(shape, np.int64) if size < SMALL else memory.empty(shape, np.dtype(np.int64))
+    if size:
+        _, n, inner = stages[0]
+        if inner == 1:
+            _best_along(x.ravel(), values.ravel(), indices.ravel(), n, flip)
+        else:
+            _best_across(x.ravel(), values.ravel(), indices.ravel(), n, inner, flip)
     return values, indices
 
 
@@ -513,40 +515,79 @@ def _argument(x: np.ndarray, axis: int | None, keepdims: bool, flip: bool) -> np
 
 # --- running sums and products -----------------------------------------------------------------------
 
+RESTART = 128
+"""Elements that a running sum adds up one by one."""
+
 
 @kernel
-def _scan_part(
-    part: int, x: Any, out: Any, n: int, inner: int, count: int, reverse: bool, product: bool
-) -> None:
-    """Lines part*count ...; sums restart every 128 elements on top of what came before."""
+def _scan_lines(part: int, x: Any, out: Any, n: int, count: int, reverse: bool, product: bool) -> None:
+    """Running sums restart every 128 elements, on top of what came before."""
     T = x.dtype.type  # noqa: N806
-    for line in range(part * count, builtins.min(x.size // n, (part + 1) * count)):
-        o = line // inner
-        at = o * n * inner + (line - o * inner)
-        step = inner
-        if reverse:
-            at += (n - 1) * inner
-            step = -inner
+    for o in range(part * count, builtins.min(x.size // n, (part + 1) * count)):
+        line, result = x[o * n : (o + 1) * n], out[o * n : (o + 1) * n]
         base = T(0)
         s = T(1) if product else T(0)
         for i in range(n):
+            at = n - 1 - i if reverse else i
             if product:
-                s = s * x[at]
-                out[at] = s
+                s = s * line[at]
             else:
-                if i % 128 == 0:
+                if i % RESTART == 0:
                     base += s
                     s = T(0)
-                s += x[at]
-                out[at] = base + s
-            at += step
+                s += line[at]
+            result[at] = base + s
 
 
 @kernel
-def _scan(x: Any, out: Any, n: int, inner: int, reverse: bool, product: bool) -> None:
+def _scan_along(x: Any, out: Any, n: int, reverse: bool, product: bool) -> None:
     lines = x.size // n
     count = lines if x.size < SERIAL_BELOW else builtins.max(1, SPAN // n)
-    parallel_for(_scan_part, (lines + count - 1) // count, (x, out, n, inner, count, reverse, product))
+    parallel_for(_scan_lines, (lines + count - 1) // count, (x, out, n, count, reverse, product))
+
+
+@kernel
+def _scan_patches(
+    part: int, x: Any, out: Any, sums: Any, n: int, inner: int, columns: int, reverse: bool, product: bool
+) -> None:
+    """As along, for a row of sums; `sums` holds the sum since the restart and the sum before it."""
+    T = x.dtype.type  # noqa: N806
+    o = part // columns
+    lo = (part - o * columns) * COLUMNS
+    width = builtins.min(COLUMNS, inner - lo)
+    s = sums[o * inner + lo : o * inner + lo + width]
+    base = sums[sums.size // 2 + o * inner + lo : sums.size // 2 + o * inner + lo + width]
+    for j in range(width):
+        s[j] = T(1) if product else T(0)
+        base[j] = T(0)
+    for i in range(n):
+        at = (o * n + (n - 1 - i if reverse else i)) * inner + lo
+        row, result = x[at : at + width], out[at : at + width]
+        if product:
+            for j in range(width):
+                s[j] = s[j] * row[j]
+                result[j] = s[j]
+        else:
+            if i % RESTART == 0:
+                for j in range(width):
+                    base[j] += s[j]
+                    s[j] = T(0)
+            for j in range(width):
+                s[j] += row[j]
+                result[j] = base[j] + s[j]
+
+
+@kernel
+def _scan_across(
+    x: Any, out: Any, sums: Any, n: int, inner: int, reverse: bool, product: bool
+) -> None:
+    columns = (inner + COLUMNS - 1) // COLUMNS
+    parts = x.size // (n * inner) * columns
+    if x.size < SERIAL_BELOW:
+        for part in range(parts):
+            _scan_patches(part, x, out, sums, n, inner, columns, reverse, product)
+    else:
+        parallel_for(_scan_patches, parts, (x, out, sums, n, inner, columns, reverse, product))
 
 
 def _scanned(x: np.ndarray, axis: int, reverse: bool, product: bool) -> np.ndarray:
@@ -556,8 +597,12 @@ def _scanned(x: np.ndarray, axis: int, reverse: bool, product: bool) -> np.ndarr
         return np.ascontiguousarray(np.flip(out, axis)) if reverse else out
     out = memory.empty(x.shape, x.dtype)
     if x.size:
-        n = x.shape[axis] if x.ndim else 1
-        _scan(x.ravel(), out.ravel(), n, math.prod(x.shape[axis + 1 :]) if x.ndim else 1, reverse, product)
+        n, inner = (x.shape[axis], math.prod(x.shape[axis + 1 :])) if x.ndim else (1, 1)
+        if inner == 1:
+            _scan_along(x.ravel(), out.ravel(), n, reverse, product)
+        else:
+            sums = memory.empty((2 * x.size // n,), x.dtype)
+            _scan_across(x.ravel(), out.ravel(), sums, n, inner, reverse, product)
     return out
 
 
