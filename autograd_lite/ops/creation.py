@@ -43,8 +43,8 @@ def _shape(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple([int(extent) for extent in size])
 
 
-def _infer(data: Any) -> np.ndarray:
-    """An array of `data` in the dtype that PyTorch would infer."""
+def _infer(data: Any, exact: bool = False) -> np.ndarray:
+    """An array of `data` in the dtype that PyTorch would infer (`exact`: Python floats stay float64)."""
     if isinstance(data, Tensor):
         return data._data
     if isinstance(data, (np.ndarray, np.generic)):
@@ -57,6 +57,8 @@ def _infer(data: Any) -> np.ndarray:
         raise ValueError(f"tensor(): expected sequences of equal length at every dimension ({error})") from None
     if array.dtype == object:
         raise TypeError(f"tensor(): not a sequence of numbers: {type(data).__name__}")
+    if exact:
+        return array
     if array.size == 0 and array.dtype == np.float64 or array.dtype.kind == "f" and not _numpy_inside(data):
         return array.astype(dtypes.get_default_dtype().dtype)
     return array
@@ -107,7 +109,7 @@ def tensor(
     tensor([[1, 2],
             [3, 4]])
     """
-    array = _infer(data)
+    array = _infer(data, exact=dtype is not None)
     wanted = dtypes.from_numpy_dtype(array.dtype.newbyteorder("=")).dtype if dtype is None else dtypes.to_numpy(dtype)
     with np.errstate(all="ignore"):
         return _finish(np.array(array, wanted, order="C"), requires_grad, device)
