@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-class dtype:  # noqa: N801 (PyTorch's name)
+class dtype:
     """The type of a tensor's elements; ``ag.float32`` and its siblings are the only instances.
 
     NumPy accepts it wherever it accepts a dtype, through the attribute ``dtype``.

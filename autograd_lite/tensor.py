@@ -44,7 +44,7 @@ class Size(tuple[int, ...]):
         return f"autograd_lite.Size([{', '.join(map(str, self))}])"
 
 
-class device:  # noqa: N801 (PyTorch's name)
+class device:
     """Where tensors live: always the CPU. For scripts that are written for several devices.
 
     Raises

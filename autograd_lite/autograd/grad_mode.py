@@ -46,7 +46,7 @@ class _Mode:
         return wrapped  # type: ignore[return-value]
 
 
-class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
+class no_grad(_Mode):
     """Inside, nothing is recorded: results have ``requires_grad=False``.
 
     Examples
@@ -70,7 +70,7 @@ class no_grad(_Mode):  # noqa: N801 (PyTorch's name)
         super().__init__(enabled=False)
 
 
-class enable_grad(_Mode):  # noqa: N801
+class enable_grad(_Mode):
     """Inside, operations are recorded again, also within `no_grad`.
 
     Examples
@@ -87,7 +87,7 @@ class enable_grad(_Mode):  # noqa: N801
         super().__init__(enabled=True)
 
 
-class set_grad_enabled(_Mode):  # noqa: N801
+class set_grad_enabled(_Mode):
     """Record or not, by a flag; works as a plain call as well as a context manager.
 
     Examples
@@ -114,7 +114,7 @@ class set_grad_enabled(_Mode):  # noqa: N801
         return super().__call__(function)
 
 
-class inference_mode(_Mode):  # noqa: N801
+class inference_mode(_Mode):
     """Like `no_grad`; moreover its results can never take part in a recorded computation.
 
     Examples
@@ -157,7 +157,7 @@ def is_inference_mode_enabled() -> bool:
     return state.inference
 
 
-class detect_anomaly(_Mode):  # noqa: N801
+class detect_anomaly(_Mode):
     """Find the forward line whose derivative produced a NaN.
 
     Inside, every recorded operation keeps the line that called it, and a backward pass stops with a
@@ -184,7 +184,7 @@ class detect_anomaly(_Mode):  # noqa: N801
         super().__init__(anomaly=True, check_nan=check_nan)
 
 
-class set_detect_anomaly(_Mode):  # noqa: N801
+class set_detect_anomaly(_Mode):
     """`detect_anomaly` by a flag.
 
     Examples

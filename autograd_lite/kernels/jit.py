@@ -66,7 +66,7 @@ def kernels_from_source(source: str, namespace: dict[str, Any], **options: bool)
     """Compile every function of generated source; `namespace` gives the other names that it uses."""
     filename = sys._getframe(1).f_code.co_filename
     scope = dict(namespace)
-    exec(compile(source, filename, "exec"), scope)  # noqa: S102 (the library's own text)
+    exec(compile(source, filename, "exec"), scope)
     made = {}
     for name, function in scope.items():
         if name not in namespace and name != "__builtins__":
@@ -142,7 +142,7 @@ class _Locator(caching._CacheLocator):
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # noqa: RUF012 (the base class declares it so)
+    _locator_classes = [_Locator]
 
 
 class _KernelCache(caching.Cache):

@@ -111,7 +111,7 @@ if has_threads():
 
 def _register_runtime() -> None:
     """Give LLVM the two symbols that kernels call: the thread count and the parallel region."""
-    word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
+    word = ir.IntType(64)
     module = ir.Module("autograd_lite_threads")
     module.triple = llvm.get_process_triple()
     count = ir.Function(module, ir.FunctionType(word, []), "autograd_lite_num_threads")

@@ -59,7 +59,7 @@ def _infer(data: Any, exact: bool = False) -> np.ndarray:
         raise TypeError(f"tensor(): not a sequence of numbers: {type(data).__name__}")
     if exact:
         return array
-    if array.size == 0 and array.dtype == np.float64 or array.dtype.kind == "f" and not _numpy_inside(data):
+    if (array.size == 0 and array.dtype == np.float64) or (array.dtype.kind == "f" and not _numpy_inside(data)):
         return array.astype(dtypes.get_default_dtype().dtype)
     return array
 
