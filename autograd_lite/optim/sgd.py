@@ -105,9 +105,7 @@ class SGD(Optimizer):
                         used.append(p)
             nesterov = group["nesterov"]
             if used:
-                h = self._hyperparameters(
-                    (index, "momentum"), (*common, momentum, 1 - group["dampening"], nesterov)
-                )
+                h = self._hyperparameters((index, "momentum"), (*common, momentum, 1 - group["dampening"], nesterov))
                 kernels.momentum(arrays, h)
             if started:  # the first step is not dampened
                 h = self._hyperparameters((index, "start"), (*common, momentum, 1, nesterov))

@@ -98,6 +98,10 @@ class LRScheduler:
         finally:
             self._is_initial = False
 
+    def _begin(self) -> None:
+        """Take over from another schedule, as if this were epoch 0."""
+        self._update_lr(0)
+
     def _present(self) -> list[float]:
         return [get(group, "lr") for group in self.optimizer.param_groups]
 
@@ -111,11 +115,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch, or to `epoch`, and set the rates; to be called after ``optimizer.step()``."""
-        if (
-            self._step_count == 1
-            and not self.optimizer._opt_called
-            and type(self.optimizer).step is Optimizer.step
-        ):
+        if self._step_count == 1 and not self.optimizer._opt_called and type(self.optimizer).step is Optimizer.step:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
                 "order, or the first value of the learning rate schedule is skipped.",

@@ -107,9 +107,21 @@ class SequentialLR(_Combined):
         for group in optimizer.param_groups:
             set_lr(group, group["initial_lr"])
         _undo(self)
-        first = self._schedulers[bisect_right(milestones, 0)]
-        first._initial_step()
-        self._last_lr = first.get_last_lr()
+        self._first()._initial_step()
+        self._last_lr = self._first().get_last_lr()
+
+    def _first(self) -> LRScheduler:
+        return self._schedulers[bisect_right(self._milestones, 0)]
+
+    def _initial_step(self) -> None:
+        self.last_epoch = 0
+        self._first()._initial_step()
+        self._last_lr = self._first().get_last_lr()
+
+    def _begin(self) -> None:
+        self.last_epoch = 0
+        self._first()._begin()
+        self._last_lr = self._first().get_last_lr()
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch, which belongs to the same schedule or begins the next one."""
@@ -119,7 +131,7 @@ class SequentialLR(_Combined):
         index = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[index]
         if index > 0 and self._milestones[index - 1] == self.last_epoch:
-            scheduler._update_lr(0)
+            scheduler._begin()
         else:
             scheduler.step()
         self._last_lr = scheduler.get_last_lr()
@@ -166,6 +178,18 @@ class ChainedScheduler(_Combined):
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         self._take(schedulers, optimizer)
         self._last_lr = self._present()
+
+    def _initial_step(self) -> None:
+        for scheduler in self._schedulers:
+            scheduler._initial_step()
+        self._last_lr = self._present()
+
+    def _begin(self) -> None:
+        for group in self.optimizer.param_groups:
+            set_lr(group, group["initial_lr"])
+        for scheduler in self._schedulers:
+            scheduler.last_epoch = -1
+        self._initial_step()
 
     def step(self, epoch: int | None = None) -> None:
         """Take a step of every schedule."""
