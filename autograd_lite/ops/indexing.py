@@ -95,7 +95,7 @@ def _plain(item: Any) -> Any:
     return [_plain(i) for i in item] if isinstance(item, (list, tuple)) else item
 
 
-def _check_bounds(array: np.ndarray, dim: int, extent: int, kind: type[Exception] = IndexError, op: str = "") -> None:
+def check_bounds(array: np.ndarray, dim: int, extent: int, kind: type[Exception] = IndexError, op: str = "") -> None:
     if array.size:
         lowest, highest = int(array.min()), int(array.max())
         if lowest < -extent or highest >= extent:
@@ -167,7 +167,7 @@ def parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...] | None, dict[int, np.n
                 advanced[place] = np.zeros(int(bool(item)), np.int64)
             place += 1
         elif array is not None:
-            _check_bounds(array, dim, shape[dim])
+            check_bounds(array, dim, shape[dim])
             basic.append(WHOLE)
             advanced[place] = array
             place += 1
@@ -399,7 +399,7 @@ def vector_index(op: str, index: Any, dim: int, extent: int, kind: type[Exceptio
         raise IndexError(f"{op}(): Index is supposed to be a vector, got shape {list(array.shape)}")
     if array.size and array.min() < 0:
         raise kind(f"{op}(): index {array.min()} is out of bounds for dimension {dim} with size {extent}")
-    _check_bounds(array, dim, extent, kind, f"{op}(): ")
+    check_bounds(array, dim, extent, kind, f"{op}(): ")
     return array.reshape(-1).astype(np.int64, copy=False)
 
 

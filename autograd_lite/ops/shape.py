@@ -8,7 +8,8 @@ that it was taken from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 Ints = tuple[int, ...]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def data_of(op: str, x: Any, name: str = "input") -> np.ndarray:
@@ -53,6 +55,20 @@ def dims_of(x: Tensor, dims: Any) -> Ints:
         twice = next(d for d in result if result.count(d) > 1)
         raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     return result
+
+
+def numpy_names(function: F) -> F:
+    """Let `function` take ``axis`` for ``dim`` and ``keepdims`` for ``keepdim``, as PyTorch does."""
+
+    @wraps(function)
+    def op(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for given, meant in (("axis", "dim"), ("keepdims", "keepdim")):
+                if given in kwargs:
+                    kwargs[meant] = kwargs.pop(given)
+        return function(*args, **kwargs)
+
+    return op  # type: ignore[return-value]
 
 
 # The primitives
