@@ -1,0 +1,427 @@
+"""The cross-entropy of softmax, forward and backward in one pass each.
+
+For a line of n scores x, with q[c] the weight of class c times its share of the target,
+
+    loss = sum_c q[c] * (log(sum_i exp(x[i])) - x[c]),    dloss/dx[c] = softmax(x)[c] * sum(q) - q[c].
+
+A target is the number of a class, smoothed or not (C. Szegedy et al., Rethinking the Inception
+architecture, CVPR 2016, section 7), or a probability for each class. Of each line the forward keeps its
+largest score, the sum of the exponentials relative to that, and the weight of its target; the backward
+computes the probabilities again, which is cheaper than to write them and read them back. The scores are
+seen as (outer, n, inner), as in `softmax`.
+
+A line whose upstream gradient is 0, or whose target is to be ignored, gets gradient 0 whatever its scores.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import memory
+from .jit import kernel
+from .softmax import SERIAL_BELOW, columns_per_patch, largest, lines_per_part, normalise_patch, sum_of_exponentials
+from .special import exp, like, log, times
+from .threading import parallel_for
+
+NONE, MEAN, SUM = 0, 1, 2
+_REDUCTIONS = {"none": NONE, "mean": MEAN, "sum": SUM}
+_BLOCK = 4096
+
+
+class Saved(NamedTuple):
+    """What backward needs: for each line (largest score, sum of exponentials, weight), and the divisor."""
+
+    lines: np.ndarray
+    divisor: np.ndarray
+
+
+@kernel(reassociate=True)
+def _total(values: Any) -> Any:
+    """Sum, in blocks."""
+    total = values.dtype.type(0)
+    for start in range(0, values.size, _BLOCK):
+        block = values[start : start + _BLOCK]
+        s = values.dtype.type(0)
+        for i in range(block.size):
+            s += block[i]
+        total += s
+    return total
+
+
+@kernel
+def _finish(losses: Any, weights: Any, result: Any, divisor: Any, reduction: int) -> None:
+    """The loss of the batch and what its gradient is divided by."""
+    divisor[0] = like(divisor[0], 1)
+    if reduction != NONE:
+        if reduction == MEAN:
+            divisor[0] = _total(weights)
+        result[0] = _total(losses) / divisor[0]
+
+
+# --- targets that are classes ------------------------------------------------------------------------
+
+
+@kernel(reassociate=True)
+def _class_lines(
+    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, count: int, ignored: int,
+    smoothing: float,
+) -> None:  # fmt: skip
+    T = x.dtype.type  # noqa: N806
+    size = target.size
+    for k in range(part * count, min(size, (part + 1) * count)):
+        t = target[k]
+        losses[k] = T(0)
+        lines[2 * size + k] = T(0)
+        if t == ignored:
+            continue
+        if t < 0 or t >= n:
+            losses[k] = T(np.nan)
+            continue
+        line = x[k * n : (k + 1) * n]
+        m = largest(line)
+        s = sum_of_exponentials(line, m)
+        w = weight[t] if weight.size else T(1)
+        lines[k], lines[size + k], lines[2 * size + k] = m, s, w
+        s = log(s)
+        loss = T(1 - smoothing) * w * ((m - line[t]) + s)
+        if smoothing != 0:
+            rest = T(0)
+            if weight.size:
+                for i in range(n):
+                    rest += weight[i] * ((m - line[i]) + s)
+            else:
+                for i in range(n):
+                    rest += (m - line[i]) + s
+            loss += T(smoothing / n) * rest
+        losses[k] = loss
+
+
+@kernel
+def _class_along(
+    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int, ignored: int,
+    smoothing: float, reduction: int,
+) -> None:  # fmt: skip
+    count = lines_per_part(x, n)
+    parts = (target.size + count - 1) // count
+    parallel_for(_class_lines, parts, (x, target, weight, losses, lines, n, count, ignored, smoothing))
+    _finish(losses, lines[2 * target.size :], result, divisor, reduction)
+
+
+@kernel
+def _class_patches(
+    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, inner: int, width: int,
+    ignored: int, smoothing: float,
+) -> None:  # fmt: skip
+    T = x.dtype.type  # noqa: N806
+    size = target.size
+    patches = (inner + width - 1) // width
+    o = part // patches
+    lo = (part - o * patches) * width
+    width = min(width, inner - lo)
+    first = o * inner + lo
+    m, s = lines[first : first + width], lines[size + first : size + first + width]
+    start = o * n * inner + lo
+    normalise_patch(x, m, s, start, n, inner)
+    loss = losses[first : first + width]
+    for j in range(width):
+        loss[j] = T(0)
+    if smoothing != 0:
+        for i in range(n):
+            w = T(smoothing / n) * (weight[i] if weight.size else T(1))
+            row = x[start + i * inner : start + i * inner + width]
+            for j in range(width):
+                loss[j] += w * ((m[j] - row[j]) + log(s[j]))
+    for j in range(width):
+        t = target[first + j]
+        w = T(0)
+        if t == ignored:
+            loss[j] = T(0)
+        elif t < 0 or t >= n:
+            loss[j] = T(np.nan)
+        else:
+            w = weight[t] if weight.size else T(1)
+            loss[j] += T(1 - smoothing) * w * ((m[j] - x[start + t * inner + j]) + log(s[j]))
+        lines[2 * size + first + j] = w
+
+
+@kernel
+def _class_across(
+    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int, inner: int,
+    ignored: int, smoothing: float, reduction: int,
+) -> None:  # fmt: skip
+    width = columns_per_patch(n, inner)
+    parts = target.size // inner * ((inner + width - 1) // width)
+    if x.size < SERIAL_BELOW:
+        for part in range(parts):
+            _class_patches(part, x, target, weight, losses, lines, n, inner, width, ignored, smoothing)
+    else:
+        parallel_for(
+            _class_patches, parts, (x, target, weight, losses, lines, n, inner, width, ignored, smoothing)
+        )
+    _finish(losses, lines[2 * target.size :], result, divisor, reduction)
+
+
+@kernel(inline=True)
+def _upstream(g: Any, divisor: Any, k: int) -> Any:
+    value = g[k] if g.size > 1 else g[0]
+    return value if value == like(value, 0) else value / divisor[0]
+
+
+@kernel
+def _class_backward_lines(
+    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, count: int,
+    ignored: int, smoothing: float, weights: float,
+) -> None:  # fmt: skip
+    T = x.dtype.type  # noqa: N806
+    size = target.size
+    for k in range(part * count, min(size, (part + 1) * count)):
+        line, out = x[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
+        t = target[k]
+        r = _upstream(g, divisor, k)
+        if t == ignored or r == T(0):
+            for i in range(n):
+                out[i] = T(0)
+            continue
+        own = r * T(1 - smoothing) * lines[2 * size + k]
+        every = r * T(smoothing / n)
+        m = lines[k]
+        scale = (own + every * T(weights)) / lines[size + k]
+        if smoothing == 0:
+            for i in range(n):
+                out[i] = scale * exp(line[i] - m)
+        elif weight.size:
+            for i in range(n):
+                out[i] = scale * exp(line[i] - m) - every * weight[i]
+        else:
+            for i in range(n):
+                out[i] = scale * exp(line[i] - m) - every
+        out[t] -= own
+
+
+@kernel
+def _class_backward_along(
+    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, ignored: int,
+    smoothing: float, weights: float,
+) -> None:  # fmt: skip
+    count = lines_per_part(x, n)
+    parallel_for(
+        _class_backward_lines,
+        (target.size + count - 1) // count,
+        (g, x, target, weight, lines, divisor, dx, n, count, ignored, smoothing, weights),
+    )
+
+
+@kernel
+def _class_backward_patches(
+    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, scratch: Any, n: int,
+    inner: int, width: int, ignored: int, smoothing: float, weights: float,
+) -> None:  # fmt: skip
+    T = x.dtype.type  # noqa: N806
+    size = target.size
+    patches = (inner + width - 1) // width
+    o = part // patches
+    lo = (part - o * patches) * width
+    width = min(width, inner - lo)
+    first = o * inner + lo
+    m, s = lines[first : first + width], lines[size + first : size + first + width]
+    scale, upstream = scratch[first : first + width], scratch[size + first : size + first + width]
+    for j in range(width):
+        r = _upstream(g, divisor, first + j)
+        r = T(0) if target[first + j] == ignored else r
+        own = T(1 - smoothing) * lines[2 * size + first + j]
+        upstream[j] = r
+        scale[j] = T(0) if r == T(0) else r * (own + T(smoothing / n) * T(weights)) / s[j]
+    start = o * n * inner + lo
+    for i in range(n):
+        w = T(smoothing / n) * (weight[i] if weight.size else T(1))
+        row = x[start + i * inner : start + i * inner + width]
+        out = dx[start + i * inner : start + i * inner + width]
+        for j in range(width):
+            out[j] = times(scale[j], exp(row[j] - m[j])) - upstream[j] * w
+    for j in range(width):
+        t = target[first + j]
+        if upstream[j] != T(0):
+            dx[start + t * inner + j] -= upstream[j] * T(1 - smoothing) * lines[2 * size + first + j]
+
+
+@kernel
+def _class_backward_across(
+    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, scratch: Any, n: int, inner: int,
+    ignored: int, smoothing: float, weights: float,
+) -> None:  # fmt: skip
+    width = columns_per_patch(n, inner)
+    parts = target.size // inner * ((inner + width - 1) // width)
+    if x.size < SERIAL_BELOW:
+        for part in range(parts):
+            _class_backward_patches(
+                part, g, x, target, weight, lines, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights
+            )
+    else:
+        parallel_for(
+            _class_backward_patches,
+            parts,
+            (g, x, target, weight, lines, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights),
+        )
+
+
+# --- targets that are probabilities ------------------------------------------------------------------
+
+
+@kernel(reassociate=True)
+def _share_lines(
+    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, count: int, smoothing: float
+) -> None:
+    T = x.dtype.type  # noqa: N806
+    size = losses.size
+    for k in range(part * count, min(size, (part + 1) * count)):
+        line, share = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n]
+        m = largest(line)
+        s = sum_of_exponentials(line, m)
+        lines[k], lines[size + k] = m, s
+        s = log(s)
+        loss = T(0)
+        total = T(0)
+        for i in range(n):
+            q = share[i] * T(1 - smoothing) + T(smoothing / n)
+            if weight.size:
+                q *= weight[i]
+            total += q
+            loss += q * ((m - line[i]) + s)
+        losses[k] = loss
+        lines[2 * size + k] = total
+
+
+@kernel
+def _share_along(
+    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int,
+    smoothing: float, reduction: int,
+) -> None:  # fmt: skip
+    count = lines_per_part(x, n)
+    parts = (losses.size + count - 1) // count
+    parallel_for(_share_lines, parts, (x, target, weight, losses, lines, n, count, smoothing))
+    _finish(losses, losses, result, divisor, SUM if reduction == MEAN else reduction)
+    if reduction == MEAN:
+        divisor[0] = x.dtype.type(losses.size)
+        result[0] /= divisor[0]
+
+
+@kernel
+def _share_backward_lines(
+    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, count: int,
+    smoothing: float,
+) -> None:  # fmt: skip
+    T = x.dtype.type  # noqa: N806
+    size = x.size // n
+    for k in range(part * count, min(size, (part + 1) * count)):
+        line, share, out = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
+        r = _upstream(g, divisor, k)
+        m = lines[k]
+        scale = r * lines[2 * size + k] / lines[size + k]
+        for i in range(n):
+            q = share[i] * T(1 - smoothing) + T(smoothing / n)
+            if weight.size:
+                q *= weight[i]
+            out[i] = T(0) if r == T(0) else scale * exp(line[i] - m) - r * q
+
+
+@kernel
+def _share_backward_along(
+    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, smoothing: float
+) -> None:
+    count = lines_per_part(x, n)
+    parts = (x.size // n + count - 1) // count
+    parallel_for(
+        _share_backward_lines, parts, (g, x, target, weight, lines, divisor, dx, n, count, smoothing)
+    )
+
+
+# --- the two functions -------------------------------------------------------------------------------
+
+
+def _classes(x: np.ndarray) -> tuple[int, int, int]:
+    """outer, n, inner of scores (n,), (N, n) or (N, n, ...)."""
+    if x.ndim == 1:
+        return 1, x.shape[0], 1
+    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+
+
+def _weights(weight: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
+    return np.empty(0, dtype) if weight is None else weight.ravel()
+
+
+def _classes_last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(x, 1, -1) if x.ndim > 2 else x
+
+
+def cross_entropy(
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[np.ndarray, Saved]:
+    """Cross-entropy of softmax along dimension 1 (0 of a vector), and what the backward needs.
+
+    An int64 `target` has the shape of `x` without the classes; a `target` of the dtype of `x` has its
+    shape. The mean is over the weights of the targets, or over the lines for probabilities, as in PyTorch.
+
+    Raises
+    ------
+    IndexError
+        If a target is neither a class nor `ignore_index`.
+    """
+    outer, n, inner = _classes(x)
+    size = outer * inner
+    losses = memory.empty((size,), x.dtype)
+    lines = memory.empty((3 * size,), x.dtype)
+    result, divisor = np.zeros((), x.dtype), np.ones(1, x.dtype)
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    kind = _REDUCTIONS[reduction]
+    arrays = _weights(weight, x.dtype), losses, lines, result.ravel(), divisor
+    if target.dtype == x.dtype:
+        scores, shares = _classes_last(x).ravel(), _classes_last(target).ravel()
+        _share_along(scores, shares, *arrays, n, label_smoothing, kind)
+    else:
+        classes = target.ravel()
+        if inner == 1:
+            _class_along(x.ravel(), classes, *arrays, n, ignore_index, label_smoothing, kind)
+        else:
+            _class_across(x.ravel(), classes, *arrays, n, inner, ignore_index, label_smoothing, kind)
+        if not (result == result if kind else (losses == losses).all()):  # a NaN may be a bad target
+            wrong = classes[(classes != ignore_index) & ((classes < 0) | (classes >= n))]
+            if wrong.size:
+                raise IndexError(f"cross_entropy: target {wrong[0]} is out of bounds for {n} classes")
+    return (result if kind else losses.reshape(shape)), Saved(lines, divisor)
+
+
+def cross_entropy_backward(
+    g: np.ndarray,
+    x: np.ndarray,
+    target: np.ndarray,
+    saved: Saved,
+    weight: np.ndarray | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> np.ndarray:
+    """Gradient of `cross_entropy` in x; `g` is that of the loss, one number or one for each line."""
+    _, n, inner = _classes(x)
+    w = _weights(weight, x.dtype)
+    if target.dtype == x.dtype:
+        scores, shares = _classes_last(x), _classes_last(target)
+        dx = memory.empty(scores.shape, x.dtype)
+        arrays = g.ravel(), scores.ravel(), shares.ravel(), w, *saved, dx.ravel()
+        _share_backward_along(*arrays, n, label_smoothing)
+        return np.ascontiguousarray(np.moveaxis(dx, -1, 1)) if x.ndim > 2 else dx
+    dx = memory.empty(x.shape, x.dtype)
+    weights = float(n if weight is None else weight.sum())
+    arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
+    if inner == 1:
+        _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)
+    else:
+        scratch = memory.empty((2 * target.size,), x.dtype)
+        _class_backward_across(*arrays, scratch, n, inner, ignore_index, label_smoothing, weights)
+    return dx
