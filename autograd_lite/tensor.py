@@ -554,7 +554,7 @@ class Tensor:
     def __reduce_ex__(self, protocol: Any) -> Any:
         if not self.is_leaf:
             raise RuntimeError("only leaf tensors can be pickled; use t.detach() for a computed one")
-        return (_rebuild, (type(self), np.ascontiguousarray(self._data), self._requires_grad))
+        return (_rebuild, (type(self), np.asarray(self._data, order="C"), self._requires_grad))
 
 
 def _rebuild(kind: type[Tensor], data: np.ndarray, requires_grad: bool) -> Tensor:
