@@ -376,7 +376,7 @@ def test_pickle_and_deepcopy():
     optimizer = optim.Adam(params, lr=0.1)
     set_gradients(params, gradients(np.float32, steps=1)[0])
     optimizer.step()
-    for clone in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):  # noqa: S301
+    for clone in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
         theirs = clone.param_groups[0]["params"]
         set_gradients(theirs, gradients(np.float32, steps=1, seed=5)[0])
         clone.step()

@@ -93,13 +93,13 @@ class SGD(Optimizer):
             if used:
                 kernels.sgd(arrays, self._hyperparameters(index, common))
         else:
-            started: list[tuple[Tensor, Tensor]] = []
+            started: list[tuple[Tensor, Tensor, Tensor]] = []
             for p in group["params"]:
                 grad = p._grad
                 if grad is not None:
                     buffer = self.state[p].get("momentum_buffer")
                     if buffer is None:
-                        started.append((p, zeros_like(p)))
+                        started.append((p, grad, zeros_like(p)))
                     else:
                         arrays += (p._data, grad._data, buffer._data)
                         used.append(p)
@@ -109,8 +109,8 @@ class SGD(Optimizer):
                 kernels.momentum(arrays, h)
             if started:  # the first step is not dampened
                 h = self._hyperparameters((index, "start"), (*common, momentum, 1, nesterov))
-                kernels.momentum([a._data for p, b in started for a in (p, p._grad, b)], h)
-                for p, buffer in started:
+                kernels.momentum([t._data for three in started for t in three], h)
+                for p, _, buffer in started:
                     self.state[p]["momentum_buffer"] = buffer
                     used.append(p)
         for p in used:
