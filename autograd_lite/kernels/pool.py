@@ -65,8 +65,7 @@ def _geometry(
         raise RuntimeError(f"{name}: expected at least {axes + 1} axes, none but the first empty, got {shape}")
     if min(window) < 1 or min(stride) < 1 or min(dilation) < 1:
         raise RuntimeError(
-            f"{name}: kernel_size, stride and dilation must be greater than zero, got "
-            f"{window}, {stride}, {dilation}"
+            f"{name}: kernel_size, stride and dilation must be greater than zero, got {window}, {stride}, {dilation}"
         )
     for size, pad, step in zip(window, padding, dilation, strict=True):
         if pad < 0 or pad > (step * (size - 1) + 1) // 2:
@@ -213,7 +212,7 @@ def _max_2x2_backward(parts, planes, height, width, grad, where, dx):
 def _max_tap(values, tap, best, found):
     for q in range(best.size):
         value = values[q]
-        take = (value > best[q]) | (value != value)
+        take = (value > best[q]) | np.isnan(value)
         best[q] = value if take else best[q]
         found[q] = tap if take else found[q]
 
@@ -302,7 +301,7 @@ def _adaptive_max_part(part, parts, planes, extents, starts, ends, x, out, where
                             base = (d * height + h) * width
                             for index in range(base + starts[2, column], base + ends[2, column]):
                                 value = values[index]
-                                if value > best or value != value:
+                                if value > best or np.isnan(value):
                                     best = value
                                     found = index
                     out[target] = best
@@ -605,8 +604,7 @@ def _adaptive(name: str, shape: Ints, size: Ints) -> tuple[Ints, np.ndarray, np.
     axes = len(size)
     if not 1 <= axes <= 3 or len(shape) <= axes or any(extent == 0 for extent in shape[1:]):
         raise RuntimeError(
-            f"{name}: expected one more axis than output_size {size} has, none but the first empty, "
-            f"got shape {shape}"
+            f"{name}: expected one more axis than output_size {size} has, none but the first empty, got shape {shape}"
         )
     if min(size) < 0:
         raise RuntimeError(f"{name}: output_size must not be negative, got {size}")

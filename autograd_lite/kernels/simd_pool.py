@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import kernel
@@ -23,8 +23,9 @@ _BYTE = ir.IntType(8)
 class _Lanes(_Vectors):
     """Vectors with one byte per lane beside the numbers, and pairs of vectors parted or joined."""
 
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
-        super().__init__(builder, element)
+    def __init__(self, builder: ir.IRBuilder, size: int) -> None:
+        super().__init__(builder, size)
+        self.mask_type = ir.VectorType(ir.IntType(1), self.width)
         self.code_type = ir.VectorType(_BYTE, self.width)
 
     def codes(self, value: int) -> ir.Constant:
@@ -36,35 +37,37 @@ class _Lanes(_Vectors):
 
     def load_pairs(self, pointer: ir.Value, masks: tuple[Any, Any]) -> tuple[ir.Value, ir.Value]:
         """Even and odd numbers of two vectors' length."""
-        first = self.load(pointer, 0, masks[0])
-        second = self.load(pointer, self.width, masks[1])
+        first = self.load(pointer, masks[0])
+        second = self.load(self.builder.gep(pointer, [ir.Constant(_WORD, self.width)]), masks[1])
         even = self._pick(first, second, list(range(0, 2 * self.width, 2)))
         return even, self._pick(first, second, list(range(1, 2 * self.width, 2)))
 
     def store_pairs(self, even: ir.Value, odd: ir.Value, pointer: ir.Value, masks: tuple[Any, Any]) -> None:
         order = [lane // 2 + self.width * (lane % 2) for lane in range(2 * self.width)]
-        self.store(self._pick(even, odd, order[: self.width]), pointer, 0, masks[0])
-        self.store(self._pick(even, odd, order[self.width :]), pointer, self.width, masks[1])
+        self.store(self._pick(even, odd, order[: self.width]), pointer, masks[0])
+        pointer = self.builder.gep(pointer, [ir.Constant(_WORD, self.width)])
+        self.store(self._pick(even, odd, order[self.width :]), pointer, masks[1])
 
-    def _code_intrinsic(self, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
-        return self._intrinsic(f"llvm.masked.{name}.v{self.width}i8.p0", result, *arguments)
+    def _call_on_codes(self, name: str, result: ir.Type, *values: ir.Value) -> ir.Value:
+        function_type = ir.FunctionType(result, [value.type for value in values])
+        name = f"llvm.masked.{name}.v{self.width}i8.p0"
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, name)
+        return self.builder.call(function, values)
 
     def load_codes(self, pointer: ir.Value, mask: ir.Value | None) -> ir.Value:
         address = self.builder.bitcast(pointer, self.code_type.as_pointer())
         if mask is None:
             return self.builder.load(address, align=1)
-        arguments = (address.type, ir.IntType(32), self.mask_type, self.code_type)
-        load = self._code_intrinsic("load", self.code_type, *arguments)
-        return self.builder.call(load, [address, ir.Constant(ir.IntType(32), 1), mask, self.codes(0)])
+        one = ir.Constant(ir.IntType(32), 1)
+        return self._call_on_codes("load", self.code_type, address, one, mask, self.codes(0))
 
     def store_codes(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None) -> None:
         address = self.builder.bitcast(pointer, self.code_type.as_pointer())
         if mask is None:
             self.builder.store(value, address, align=1)
             return
-        arguments = (self.code_type, address.type, ir.IntType(32), self.mask_type)
-        store = self._code_intrinsic("store", ir.VoidType(), *arguments)
-        self.builder.call(store, [value, address, ir.Constant(ir.IntType(32), 1), mask])
+        one = ir.Constant(ir.IntType(32), 1)
+        self._call_on_codes("store", ir.VoidType(), value, address, one, mask)
 
 
 def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) -> None:
@@ -80,19 +83,18 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
         return builder.gep(array.data, [offset])
 
     top, out, code = start(2, wide, wide_at), start(4, narrow, at), start(5, codes, at)
-    lanes = _Lanes(builder, context.get_data_type(sig.args[2].dtype))
+    lanes = _Lanes(builder, sig.args[2].dtype.bitwidth // 8)
     width = ir.Constant(_WORD, lanes.width)
     twice = ir.Constant(_WORD, 2 * lanes.width)
     vectors = builder.sdiv(columns, width)
     none = (None, None)
 
-    def whole(carried: list[ir.Value]) -> list[ir.Value]:
+    def whole(_: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
         top, out, code = carried
         step(lanes, top, builder.gep(top, [pitch]), out, code, None, none)
         return [builder.gep(top, [twice]), builder.gep(out, [width]), builder.gep(code, [width])]
 
-    with builder.if_then(builder.icmp_signed(">", vectors, ir.Constant(_WORD, 0))):
-        _loop(builder, vectors, [top, out, code], whole)
+    _loop(builder, vectors, [top, out, code], whole)
     rest = builder.srem(columns, width)
     with builder.if_then(builder.icmp_signed(">", rest, ir.Constant(_WORD, 0))):
         done = builder.mul(vectors, width)
@@ -103,9 +105,7 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
         step(lanes, top, builder.gep(top, [pitch]), out, code, lanes.first_lanes(rest), masks)
 
 
-def _forward(
-    lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any]
-) -> None:
+def _forward(lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any]) -> None:
     builder = lanes.builder
     values = [*lanes.load_pairs(top, masks), *lanes.load_pairs(bottom, masks)]
     best, found = values[0], lanes.codes(0)
@@ -114,15 +114,13 @@ def _forward(
         take = builder.or_(greater, builder.fcmp_unordered("uno", value, value))
         best = builder.select(take, value, best)
         found = builder.select(take, lanes.codes(number), found)
-    lanes.store(best, out, 0, mask)
+    lanes.store(best, out, mask)
     lanes.store_codes(found, code, mask)
 
 
-def _backward(
-    lanes: _Lanes, top: Any, bottom: Any, grad: Any, code: Any, mask: Any, masks: tuple[Any, Any]
-) -> None:
+def _backward(lanes: _Lanes, top: Any, bottom: Any, grad: Any, code: Any, mask: Any, masks: tuple[Any, Any]) -> None:
     builder = lanes.builder
-    g, found = lanes.load(grad, 0, mask), lanes.load_codes(code, mask)
+    g, found = lanes.load(grad, mask), lanes.load_codes(code, mask)
     shares = []
     for number in range(4):
         chosen = builder.icmp_unsigned("==", found, lanes.codes(number))
@@ -161,7 +159,7 @@ def _plain_forward(columns, pitch, x, x_at, out, where, at):
         code = np.uint8(0)
         for number, index in ((1, 2 * j + 1), (2, pitch + 2 * j), (3, pitch + 2 * j + 1)):
             value = x[x_at + index]
-            if value > best or value != value:
+            if value > best or np.isnan(value):
                 best = value
                 code = np.uint8(number)
         out[at + j] = best
