@@ -87,13 +87,13 @@ def _span_source(name: str, operands: tuple[str, ...], scalars: tuple[str, ...],
 def _loop_source(name: str, operands: tuple[str, ...]) -> str:
     """The kernel proper: the loop in one piece, or in spans shared out among the threads."""
     arguments = ", ".join([*operands, "result"])
-    cut = ", ".join(f"{o}[lo:hi] if {o}.size == n else {o}" for o in operands)
+    cut = ", ".join(f"{o}[begin:stop] if {o}.size == n else {o}" for o in operands)
     return f"""
 def {name}_part(part, {arguments}):
     n = result.size
-    lo = part * {SPAN}
-    hi = min(lo + {SPAN}, n)
-    {name}_span({cut}, result[lo:hi])
+    begin = part * {SPAN}
+    stop = min(begin + {SPAN}, n)
+    {name}_span({cut}, result[begin:stop])
 
 def {name}({arguments}):
     n = result.size
@@ -138,11 +138,11 @@ class Elementwise:
     ) -> None:
         self.name = f"{name}_loop"
         self.operands = (*operands, *scalars)
-        self._spans = _span_source(self.name, operands, scalars, formula)
+        self._formula = operands, scalars, formula
 
     def _compile(self, source: str) -> dict[str, Any]:
         namespace = {**vars(special), "parallel_for": threading.parallel_for}
-        return kernels_from_source(self._spans + source, namespace)
+        return kernels_from_source(_span_source(self.name, *self._formula) + source, namespace)
 
     @cached_property
     def loop(self) -> Any:
