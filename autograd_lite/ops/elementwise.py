@@ -7,7 +7,7 @@ which makes derivatives of every order. `g` stands for the gradient of the outpu
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -30,7 +30,22 @@ _empty = np.empty
 
 
 def _names(formula: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
+    return set(re.findall(r"[A-Za-z_]\w*", formula))
+
+
+class Formula:
+    """A formula as a function of tensors; compiled when it is first called."""
+
+    __slots__ = ("_function", "_source")
+
+    def __init__(self, names: tuple[str, ...], text: str) -> None:
+        self._source = f"lambda {', '.join(names)}: {text}"
+        self._function: Callable[..., Any] | None = None
+
+    def __call__(self, *tensors: Any) -> Any:
+        if self._function is None:
+            self._function = eval(self._source, FUNCTIONS)
+        return self._function(*tensors)
 
 
 class ElementwiseNode(PrimitiveNode):
@@ -131,7 +146,7 @@ class ElementwisePrimitive(Primitive):
         constants = tuple(n for n in scalars if n in used)
         names = (*operands, *constants)
         rule.formula_names = rule.fused_names = names
-        rule.formula = eval(f"lambda {', '.join(names)}: {text}", FUNCTIONS)
+        rule.formula = Formula(names, text)
         if text == "g":
             return rule
         rule.fused = Elementwise(f"{self.name}_d{target}", operands, text, constants)
