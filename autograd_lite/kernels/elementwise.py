@@ -137,8 +137,10 @@ class Elementwise:
         self, name: str, operands: tuple[str, ...], formula: str, scalars: tuple[str, ...] = ()
     ) -> None:
         self.name = f"{name}_loop"
-        self.operands = (*operands, *scalars)
-        self._formula = operands, scalars, formula
+        # A prefix keeps the operands apart from the locals of the generated code.
+        names = {o: f"in_{o}" for o in (*operands, *scalars)}
+        self.operands = tuple(names.values())
+        self._formula = self.operands[: len(operands)], self.operands[len(operands) :], _substitute(formula, names)
 
     def _compile(self, source: str) -> dict[str, Any]:
         namespace = {**vars(special), "parallel_for": threading.parallel_for}
