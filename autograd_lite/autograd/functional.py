@@ -137,9 +137,7 @@ def jvp(
     return _unwrap(_detach(outputs, create_graph), one), _unwrap(_detach(results, create_graph), one)
 
 
-def jacobian(
-    func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False
-) -> Any:
+def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False) -> Any:
     """The Jacobian of `func`: for each output and input a tensor of shape ``output.shape + input.shape``.
 
     Examples
@@ -166,12 +164,12 @@ def _rows(
     for k in range(out._data.size):
         unit = np.zeros(shape, out._data.dtype)
         unit.reshape(-1)[k] = 1
-        for column, g in zip(gradients, _grad((out,), args, (Tensor(unit),), create_graph, strict, "jacobian"), strict=True):
+        for column, g in zip(
+            gradients, _grad((out,), args, (Tensor(unit),), create_graph, strict, "jacobian"), strict=True
+        ):
             column.append(g)
     return tuple(
-        _stack(column).reshape(*shape, *t._data.shape)
-        if column
-        else t.new_zeros((*shape, *t._data.shape))
+        _stack(column).reshape(*shape, *t._data.shape) if column else t.new_zeros((*shape, *t._data.shape))
         for column, t in zip(gradients, args, strict=True)
     )
 

@@ -73,8 +73,7 @@ def gradcheck(
     wanted = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
     if not wanted:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of them have "
-            "requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True."
         )
     try:
         _check(func, args, wanted, eps, atol, rtol, nondet_tol, check_undefined_grad, fast_mode)
@@ -224,7 +223,9 @@ def _check_undefined(outputs: tuple[Tensor, ...], leaves: list[Tensor]) -> None:
     for skipped in range(len(differentiable)):
         ones = [Tensor(np.ones(t._data.shape, t._data.dtype)) for t in differentiable]
         without = [t for i, t in enumerate(differentiable) if i != skipped]
-        missing = grad(without, leaves, [o for i, o in enumerate(ones) if i != skipped], retain_graph=True, allow_unused=True)
+        missing = grad(
+            without, leaves, [o for i, o in enumerate(ones) if i != skipped], retain_graph=True, allow_unused=True
+        )
         ones[skipped] = Tensor(np.zeros_like(ones[skipped]._data))
         zero = grad(differentiable, leaves, ones, retain_graph=True, allow_unused=True)
         for a, b in zip(missing, zero, strict=True):

@@ -231,7 +231,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if condition._data.dtype.kind not in "bu":
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype!r}")
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype!r}"
+        )
     if isinstance(input, Tensor) or isinstance(other, Tensor):
         input, other = common("where", input, other)
     else:
@@ -298,9 +300,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return _clamp(input, lo, hi)
 
 
-def nan_to_num(
-    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
-) -> Tensor:
+def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """Replace NaN and the infinities by finite numbers.
 
     Parameters
@@ -450,9 +450,7 @@ isneginf = _test("isneginf", "[1.0, float('-inf')]", "[False,  True]", "Whether 
 signbit = _test("signbit", "[1.0, -0.0]", "[False,  True]", "Whether the sign bit is set")
 
 
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``, elementwise.
 
     Parameters
@@ -474,9 +472,7 @@ def isclose(
     return Tensor(np.asarray(np.isclose(input._data, other._data, rtol, atol, equal_nan)))
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all elements are close; see `isclose`.
 
     Examples

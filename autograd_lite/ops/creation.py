@@ -20,18 +20,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _finish(array: np.ndarray, requires_grad: bool, dev: Any = None) -> Tensor:
+def finish(array: np.ndarray, requires_grad: bool, dev: Any = None) -> Tensor:
     if dev is not None:
         device(dev)
     result = Tensor(array)
     return result.requires_grad_() if requires_grad else result
 
 
-def _float_dtype(dtype: Any) -> np.dtype:
+def float_dtype(dtype: Any) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).dtype
 
 
-def _shape(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+def shape_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape given as ``f(2, 3)`` or ``f((2, 3))``."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
@@ -112,7 +112,7 @@ def tensor(
     array = _infer(data, exact=dtype is not None)
     wanted = dtypes.from_numpy_dtype(array.dtype.newbyteorder("=")).dtype if dtype is None else dtypes.to_numpy(dtype)
     with np.errstate(all="ignore"):
-        return _finish(np.array(array, wanted, order="C"), requires_grad, device)
+        return finish(np.array(array, wanted, order="C"), requires_grad, device)
 
 
 def as_tensor(data: Any, dtype: Dtype | None = None, device: Any = None) -> Tensor:
@@ -157,7 +157,11 @@ def from_numpy(array: np.ndarray) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dtypes.from_numpy_dtype(array.dtype.newbyteorder("=")).dtype
     if array.dtype is not dtype or not array.flags.writeable or not array.flags.aligned:
-        array = array.view(dtype) if array.dtype == dtype and array.flags.aligned and array.flags.writeable else np.array(array, dtype)
+        array = (
+            array.view(dtype)
+            if array.dtype == dtype and array.flags.aligned and array.flags.writeable
+            else np.array(array, dtype)
+        )
     return Tensor(np.asarray(array))
 
 
@@ -175,9 +179,9 @@ def full(
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     kind = dtypes.as_dtype(type(fill_value) if dtype is None else dtype)
-    array = memory.empty(_shape("full", (tuple(size) if not isinstance(size, int) else (size,),)), kind.dtype)
+    array = memory.empty(shape_of("full", (tuple(size) if not isinstance(size, int) else (size,),)), kind.dtype)
     array.fill(fill_value)
-    return _finish(array, requires_grad, device)
+    return finish(array, requires_grad, device)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -189,7 +193,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> ag.empty(2, 3).shape
     autograd_lite.Size([2, 3])
     """
-    return _finish(memory.empty(_shape("empty", size), _float_dtype(dtype)), requires_grad, device)
+    return finish(memory.empty(shape_of("empty", size), float_dtype(dtype)), requires_grad, device)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -201,7 +205,7 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> ag.zeros(3)
     tensor([0., 0., 0.])
     """
-    return _finish(memory.zeros(_shape("zeros", size), _float_dtype(dtype)), requires_grad, device)
+    return finish(memory.zeros(shape_of("zeros", size), float_dtype(dtype)), requires_grad, device)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -213,9 +217,9 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     >>> ag.ones(3)
     tensor([1., 1., 1.])
     """
-    array = memory.empty(_shape("ones", size), _float_dtype(dtype))
+    array = memory.empty(shape_of("ones", size), float_dtype(dtype))
     array.fill(1)
-    return _finish(array, requires_grad, device)
+    return finish(array, requires_grad, device)
 
 
 def _like(input: Tensor, dtype: Any) -> np.ndarray:
@@ -231,7 +235,7 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     >>> ag.empty_like(ag.zeros(2)).shape
     autograd_lite.Size([2])
     """
-    return _finish(_like(input, dtype), requires_grad, device)
+    return finish(_like(input, dtype), requires_grad, device)
 
 
 def full_like(
@@ -247,7 +251,7 @@ def full_like(
     """
     array = _like(input, dtype)
     array.fill(fill_value)
-    return _finish(array, requires_grad, device)
+    return finish(array, requires_grad, device)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -284,8 +288,8 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     tensor([[1., 0.],
             [0., 1.]])
     """
-    _shape("eye", (n, n if m is None else m))
-    return _finish(np.eye(n, m, dtype=_float_dtype(dtype)), requires_grad, device)
+    shape_of("eye", (n, n if m is None else m))
+    return finish(np.eye(n, m, dtype=float_dtype(dtype)), requires_grad, device)
 
 
 def arange(
@@ -316,7 +320,7 @@ def arange(
     floating = any(isinstance(v, float) for v in (start, end, step))
     kind = dtypes.get_default_dtype() if floating else dtypes.int64
     wanted = kind.dtype if dtype is None else dtypes.to_numpy(dtype)
-    return _finish(np.arange(start, end, step).astype(wanted), requires_grad, device)
+    return finish(np.arange(start, end, step).astype(wanted), requires_grad, device)
 
 
 def linspace(
@@ -333,7 +337,7 @@ def linspace(
     if steps < 0:
         raise RuntimeError(f"linspace: number of steps must be non-negative, got {steps}")
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    return _finish(np.linspace(start, end, steps).astype(_float_dtype(dtype)), requires_grad, device)
+    return finish(np.linspace(start, end, steps).astype(float_dtype(dtype)), requires_grad, device)
 
 
 def logspace(
@@ -356,7 +360,7 @@ def logspace(
     """
     if steps < 0:
         raise RuntimeError(f"logspace: number of steps must be non-negative, got {steps}")
-    return _finish(np.logspace(start, end, steps, base=base).astype(_float_dtype(dtype)), requires_grad, device)
+    return finish(np.logspace(start, end, steps, base=base).astype(float_dtype(dtype)), requires_grad, device)
 
 
 @primitive

@@ -12,9 +12,10 @@ A primitive is declared by its forward, from arrays to an array, and by the deri
 
 The parameter names of a derivative say what it needs, and that alone is kept for it: ``g`` (the gradient of
 the output), inputs by their names or just their shapes (``x_shape``), ``out`` (the output), keyword parameters
-of the forward, and extra arrays that the forward returned beside the output, as ``(out, {"name": array})``. Derivatives are written on
-tensors, in differentiable operations, so they can themselves be differentiated. Where a kernel computes the
-first derivative in one go, `fused` declares it, on arrays; it is used unless the backward pass is recorded.
+of the forward, and extra arrays that the forward returned beside the output, as ``(out, {"name": array})``.
+Derivatives are written on tensors, in differentiable operations, so they can themselves be differentiated. Where
+a kernel computes the first derivative in one go, `fused` declares it, on arrays; it is used unless the backward
+pass is recorded.
 """
 
 from __future__ import annotations
@@ -51,9 +52,7 @@ class _Call:
 
     __slots__ = ("function", "is_kernel", "parameters", "positions")
 
-    def __init__(
-        self, function: Callable[..., Any], names: tuple[str, ...], saved: tuple[str, ...]
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], names: tuple[str, ...], saved: tuple[str, ...]) -> None:
         self.function = function
         self.is_kernel = isinstance(function, Elementwise)
         self.positions = tuple(-1 if name == "g" else saved.index(name) for name in names if name in ("g", *saved))
@@ -68,9 +67,7 @@ class Plan:
     def __init__(self, primitive: Primitive, needs: tuple[bool, ...]) -> None:
         rules = [rule for rule in primitive.rules if any(needs[i] for i in rule.targets)]
         missing = [
-            primitive.inputs[i]
-            for i, need in enumerate(needs)
-            if need and not any(i in rule.targets for rule in rules)
+            primitive.inputs[i] for i, need in enumerate(needs) if need and not any(i in rule.targets for rule in rules)
         ]
         if missing:
             raise RuntimeError(f"{primitive.name}: derivative with respect to {missing[0]!r} is not implemented")
@@ -158,8 +155,7 @@ class PrimitiveNode(Node):
                 continue
             if fused is not None and not second_order:
                 arguments = [
-                    gradient._data if p < 0 else None if saved[p] is None else saved[p]._data
-                    for p in fused.positions
+                    gradient._data if p < 0 else None if saved[p] is None else saved[p]._data for p in fused.positions
                 ]
                 call = fused
             else:
@@ -281,9 +277,7 @@ class Primitive:
             out._inference = True
         return out, extras
 
-    def record(
-        self, out: Tensor, tensors: tuple[Any, ...], extras: dict[str, Any], parameters: dict[str, Any]
-    ) -> None:
+    def record(self, out: Tensor, tensors: tuple[Any, ...], extras: dict[str, Any], parameters: dict[str, Any]) -> None:
         """Give `out` the node of this call."""
         plan = self.plan(tuple([t is not None and t._requires_grad for t in tensors]))
         saved: tuple[Any, ...] = ()
@@ -342,8 +336,7 @@ def join_view(out: Tensor, source: Tensor) -> None:
     """Note that `out` shares the storage of `source`, if it does."""
     owner, given = out._data.base, source._data
     if out._data is given or (
-        owner is not None
-        and (owner is given or owner is given.base or np.may_share_memory(out._data, given))
+        owner is not None and (owner is given or owner is given.base or np.may_share_memory(out._data, given))
     ):
         out._counter = source._counter
         base = source if source._base is None else source._base
