@@ -48,7 +48,7 @@ def _offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
 @primitive
 def take_positions(x: np.ndarray, *, positions: np.ndarray) -> np.ndarray:
     """The elements of `x` at flat `positions`."""
-    return np.ascontiguousarray(x).reshape(-1)[positions]
+    return np.ascontiguousarray(x).reshape(-1)[positions, ...]  # an array also for a single position
 
 
 @primitive
