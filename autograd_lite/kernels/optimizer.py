@@ -37,7 +37,8 @@ TILE = 512
 
 _ITEMS = tuple.__basicsize__
 _DATA = object.__basicsize__
-_NDIM, _SHAPE, _DTYPE, _FLAGS = _DATA + 8, _DATA + 16, _DATA + 40, _DATA + 48
+_TYPE, _NDIM, _SHAPE, _DTYPE, _FLAGS = _DATA - 8, _DATA + 8, _DATA + 16, _DATA + 40, _DATA + 48
+_KIND = _DATA + 8  # in a dtype object: kind, type character and byte order, then the type's number
 _USABLE = 0x0001 | 0x0100 | 0x0400  # C-contiguous, aligned, writable
 
 
@@ -47,10 +48,11 @@ def _check_layout() -> None:
     word, half = ctypes.c_int64.from_address, ctypes.c_int32.from_address
     array = word(id(probe) + _ITEMS + 8).value
     sound = array == id(probe[1]) and (
-        word(array + _DATA).value == probe[1].ctypes.data
+        word(array + _TYPE).value == id(np.ndarray)
+        and word(array + _DATA).value == probe[1].ctypes.data
         and half(array + _NDIM).value == 2
         and word(word(array + _SHAPE).value + 8).value == 5
-        and word(array + _DTYPE).value == id(probe[1].dtype)
+        and ctypes.string_at(word(array + _DTYPE).value + _KIND, 3) == b"ff="
         and half(array + _FLAGS).value & _USABLE == _USABLE
     )
     if not sound:
@@ -111,12 +113,18 @@ if JIT:
         return size
 
     @kernel
-    def _usable(arrays: int, index: int, model: int) -> bool:
-        """Whether entry `index` is C-contiguous, aligned, writable, and of the dtype of entry `model`."""
+    def _usable(arrays: int, index: int, model: int, last: int) -> bool:
+        """Whether entry `index` is an array as the kernels need it, of the dtype of entry `model`.
+
+        That is: an object of the type of entry `last`, C-contiguous, aligned and writable.
+        """
         array = _load_word(arrays + _ITEMS + 8 * index)
+        if _load_word(array + _TYPE) != _load_word(_load_word(arrays + _ITEMS + 8 * last) + _TYPE):
+            return False
         other = _load_word(arrays + _ITEMS + 8 * model)
-        same = _load_word(array + _DTYPE) == _load_word(other + _DTYPE)
-        return same and _load_int(array + _FLAGS) & _USABLE == _USABLE
+        if _load_word(_load_word(array + _DTYPE) + _KIND) != _load_word(_load_word(other + _DTYPE) + _KIND):
+            return False
+        return _load_int(array + _FLAGS) & _USABLE == _USABLE
 
     @kernel
     def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
@@ -132,9 +140,9 @@ else:
     def _size(arrays: int, index: int) -> int:
         return _entry(arrays, index).size
 
-    def _usable(arrays: int, index: int, model: int) -> bool:
+    def _usable(arrays: int, index: int, model: int, last: int) -> bool:
         array = _entry(arrays, index)
-        return array.flags.carray and array.dtype == _entry(arrays, model).dtype
+        return type(array) is np.ndarray and array.flags.carray and array.dtype == _entry(arrays, model).dtype
 
     def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
         return _entry(arrays, index).reshape(-1)[start : start + size]
@@ -147,17 +155,16 @@ def _chunks(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
     Of each parameter's `width` entries the first `full` must have its size and dtype; one more, if there
     is one, is its step count: a single element of the dtype of the tuple's last entry, `STEP`.
     """
-    chunks, total = 0, 0
+    chunks, total, last = 0, 0, count * width
     for i in range(count):
         first = i * width
-        size = _size(arrays, first)
         for entry in range(first, first + full):
-            if not _usable(arrays, entry, 0) or _size(arrays, entry) != size:
+            if not _usable(arrays, entry, 0, last) or _size(arrays, entry) != _size(arrays, first):
                 return -1, 0
-        if full < width:
-            step = first + full
-            if not _usable(arrays, step, count * width) or _size(arrays, step) != 1:
+        for entry in range(first + full, first + width):
+            if not _usable(arrays, entry, last, last) or _size(arrays, entry) != 1:
                 return -1, 0
+        size = _size(arrays, first)
         chunks += (size + CHUNK - 1) // CHUNK
         total += size
     return chunks, total
@@ -482,8 +489,9 @@ def _update(update: Any, arrays: Sequence[np.ndarray], width: int, full: int, h:
     like = _LIKE.get(whole[0].dtype)
     if like is None or update(id(whole), count, h, like) < 0:
         for group in _by_dtype(arrays, width, full):
-            fit = (*(np.require(a, requirements=["C", "A", "W"]) for a in group), STEP)
-            update(id(fit), len(group) // width, h, _LIKE[fit[0].dtype])
+            fit = (*map(_fit, group), STEP)
+            if update(id(fit), len(group) // width, h, _LIKE[fit[0].dtype]) < 0:
+                raise RuntimeError("optimizer kernels: copies of the arrays do not fit either")
             for position, (array, copy) in enumerate(zip(group, fit, strict=False)):
                 if array is not copy and (position % width != 1 or width == 1):
                     array[...] = copy
@@ -582,13 +590,18 @@ def rescale(arrays: Sequence[np.ndarray], factor: float, limit: float = math.inf
 
 def norms(arrays: Sequence[np.ndarray], order: float) -> np.ndarray:
     """The vector norm of each array, float32 unless an array is float64."""
-    whole = tuple(arrays)
-    dtype = whole[0].dtype if whole else STEP.dtype
-    result = np.empty(len(whole), dtype)
-    if dtype not in _LIKE or (whole and _norms(id(whole), len(whole), order, result) < 0):
-        if any(a.dtype not in _LIKE for a in whole):
-            raise TypeError(f"norms of float32 and float64 arrays only, got {[str(a.dtype) for a in whole]}")
-        result = np.empty(len(whole), np.result_type(*whole))
-        whole = tuple(np.require(a, result.dtype, ["C", "A", "W"]) for a in whole)
-        _norms(id(whole), len(whole), order, result)
+    count = len(arrays)
+    whole = (*arrays, STEP)
+    result = np.empty(count, whole[0].dtype)
+    if result.dtype not in _LIKE or _norms(id(whole), count, order, result) < 0:
+        if any(a.dtype not in _LIKE for a in arrays):
+            raise TypeError(f"norms of float32 and float64 arrays only, got {[str(a.dtype) for a in arrays]}")
+        result = np.empty(count, np.result_type(*arrays))
+        whole = (*(_fit(a.astype(result.dtype, copy=False)) for a in arrays), STEP)
+        _norms(id(whole), count, order, result)
     return result
+
+
+def _fit(array: np.ndarray) -> np.ndarray:
+    """`array`, or a copy of it that the kernels can take."""
+    return np.require(np.asarray(array), requirements=["C", "A", "W"])

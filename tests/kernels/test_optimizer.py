@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import subprocess
 import sys
 
@@ -203,6 +204,37 @@ def test_unfit_parameters_and_states_change_nothing():
     with pytest.raises(ValueError, match="read-only"):
         optimizer.adam(tuple(arrays), h)
     assert arrays[-1] == 3
+
+
+def test_dtypes_that_are_equal_but_not_the_same_object():
+    """Unpickled arrays have them."""
+    arrays = pickle.loads(pickle.dumps([np.zeros(3), np.ones(3), np.zeros(3), np.zeros(3), np.zeros((), np.float32)]))
+    arrays[1] = np.ones(3)
+    assert arrays[0].dtype is not arrays[1].dtype
+    h = np.array([0.5, 0.9, 0.999, 0, 0, 0, 1, 0])
+    optimizer.adam(arrays, h)
+    np.testing.assert_allclose(arrays[0], -0.5)
+    assert arrays[4] == 1
+    swapped = np.zeros(3, np.dtype(float).newbyteorder())
+    with pytest.raises(RuntimeError, match="its gradient has shape"):
+        optimizer.adam([arrays[0], swapped, *arrays[2:]], h)
+
+
+def test_what_is_not_an_array():
+    """Scalars of NumPy and arrays of other classes have another layout: copied or refused, never misread."""
+    p, h = np.zeros(()), np.array([0.5, 1, 0])
+    optimizer.sgd((p, np.float64(2)), h)
+    assert p == -1
+    with pytest.raises(ValueError, match="read-only"):
+        optimizer.sgd((np.float64(1), np.float64(2)), h)
+
+    class Other(np.ndarray):
+        pass
+
+    q = np.zeros(3).view(Other)
+    optimizer.sgd((q, np.ones(3).view(Other)), h)
+    np.testing.assert_array_equal(q, -0.5)
+    np.testing.assert_array_equal(optimizer.norms((np.float32(-2), q), 1.0), [2, 1.5])
 
 
 def test_float32_scalars_are_rounded_once():
