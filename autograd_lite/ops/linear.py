@@ -1,0 +1,197 @@
+"""Affine maps: `linear`, `bilinear`, and attention."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..kernels import reduce
+from ..kernels.gemm import gemm
+from ..tensor import Tensor
+from .primitive import primitive
+
+__all__ = ["bilinear"]
+
+
+@primitive
+def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    if x.ndim == 2:
+        return gemm(x, weight.T, bias=bias)
+    return gemm(x.reshape(-1, x.shape[-1]), weight.T, bias=bias).reshape((*x.shape[:-1], weight.shape[0]))
+
+
+@_linear.derivative("x", "weight", "bias")
+def _(g: Tensor, x: Tensor, weight: Tensor, *, needs: Sequence[bool]) -> Any:
+    outputs, inputs = weight._data.shape
+    rows = math.prod(g._data.shape[:-1])
+    flat = g.reshape((rows, outputs))
+    return (
+        _linear(g, weight.t(), None) if needs[0] else None,
+        _linear(flat.t(), x.reshape((rows, inputs)).t(), None) if needs[1] else None,
+        flat.sum(0) if needs[2] else None,
+    )
+
+
+@_linear.fused("x", "weight", "bias")
+def _(g: Any, x: Any, weight: Any, *, needs: Sequence[bool]) -> Any:
+    shape = x.shape
+    if len(shape) != 2:
+        g, x = g.reshape(-1, weight.shape[0]), x.reshape(-1, shape[-1])
+    return (
+        gemm(g, weight).reshape(shape) if needs[0] else None,
+        gemm(g.T, x) if needs[1] else None,
+        reduce.sum(g, (0,)) if needs[2] else None,
+    )
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : Tensor, (..., in_features)
+    weight : Tensor, (out_features, in_features) or (in_features,)
+    bias : Tensor, (out_features,) or (), optional
+
+    Returns
+    -------
+    Tensor, (..., out_features), or (...) for a weight of one dimension
+
+    Raises
+    ------
+    RuntimeError
+        If shapes or dtypes do not fit each other.
+
+    Notes
+    -----
+    Gradient: ``g @ weight``, ``g.T @ input`` and the sum of ``g`` over the leading dimensions.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.nn.functional.linear(ag.tensor([[1.0, 2.0]]), ag.tensor([[3.0, 4.0]]), ag.tensor([0.5]))
+    tensor([[11.5000]])
+    """
+    try:
+        x, w = input._data, weight._data
+        fits = w.ndim == 2 and x.dtype is w.dtype and x.dtype.kind == "f" and x.shape[-1] == w.shape[1]
+        if bias is not None:
+            b = bias._data
+            fits = fits and b.shape == w.shape[:1] and b.dtype is w.dtype and b.flags.c_contiguous
+    except (AttributeError, IndexError):
+        fits = False
+    return _linear(input, weight, bias) if fits else _unusual_linear(input, weight, bias)
+
+
+def _unusual_linear(input: Any, weight: Any, bias: Any) -> Tensor:
+    """Everything that the plain call does not take: it is converted, or refused."""
+    for name, value in (("input", input), ("weight", weight), ("bias", bias)):
+        if not isinstance(value, Tensor) and (name != "bias" or value is not None):
+            raise TypeError(f"linear(): argument {name!r} must be Tensor, not {type(value).__name__}")
+        if value is not None and value.dtype is not input.dtype:
+            raise RuntimeError(
+                f"linear: expected input, weight and bias to have the same dtype, but got: {input.dtype!r} and "
+                f"{value.dtype!r} ({name})"
+            )
+    x, w = input._data, weight._data
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"linear: not implemented for {input.dtype!r}; expected a floating dtype")
+    if w.ndim not in (1, 2) or x.ndim == 0 or x.shape[-1] != w.shape[-1]:
+        raise RuntimeError(
+            f"linear: input and weight shapes cannot be multiplied ({'x'.join(map(str, x.shape))} and "
+            f"{'x'.join(map(str, w.shape[::-1]))}): expected (..., in_features) and (out_features, in_features), got "
+            f"{x.shape} and {w.shape}"
+        )
+    out = _linear(input, weight, None) if w.ndim == 2 else _linear(input, weight.reshape((1, -1)), None).squeeze(-1)
+    return out if bias is None else out + bias
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input1^T @ weight[k] @ input2 + bias[k]`` for every k.
+
+    Parameters
+    ----------
+    input1 : Tensor, (..., in1_features)
+    input2 : Tensor, (..., in2_features)
+    weight : Tensor, (out_features, in1_features, in2_features)
+    bias : Tensor, (out_features,), optional
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not fit each other.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.nn.functional.bilinear(ag.tensor([[1.0, 2.0]]), ag.tensor([[3.0]]), ag.ones(1, 2, 1))
+    tensor([[9.]])
+    """
+    first, second, shape = input1._data.shape, input2._data.shape, weight._data.shape
+    if len(shape) != 3 or first[:-1] != second[:-1] or first[-1:] != shape[1:2] or second[-1:] != shape[2:]:
+        raise RuntimeError(
+            f"bilinear: expected (..., in1), (..., in2) and weight (out, in1, in2), got {first}, {second} and {shape}"
+        )
+    outputs, _, last = shape
+    folded = weight.transpose(1, 2).reshape((outputs * last, first[-1]))
+    along = linear(input1, folded).reshape((*first[:-1], outputs, last))
+    out = (along * input2.unsqueeze(-2)).sum(-1)
+    return out if bias is None else out + bias
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """``softmax(query @ key.T * scale + mask) @ value``.
+
+    Vaswani et al., "Attention is all you need" (2017), equation 1.
+
+    Parameters
+    ----------
+    query : Tensor, (..., L, E)
+    key : Tensor, (..., S, E)
+    value : Tensor, (..., S, V)
+    attn_mask : Tensor, broadcast to (..., L, S), optional
+        Boolean: which positions take part; floating: added to the scores.
+    dropout_p : float
+        The share of the weights that is dropped.
+    is_causal : bool
+        Position i sees only positions up to i.
+    scale : float, optional
+        Default: ``1 / sqrt(E)``.
+
+    Raises
+    ------
+    RuntimeError
+        If both a mask and `is_causal` are given.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> x = ag.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> ag.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.0000, 0.0000],
+            [0.3302, 0.6698]])
+    """
+    length, features = query._data.shape[-2:]
+    scores = (query @ key.transpose(-2, -1)) * (1 / math.sqrt(features) if scale is None else scale)
+    if is_causal:
+        if attn_mask is not None:
+            raise RuntimeError("scaled_dot_product_attention: attn_mask must be None when is_causal=True")
+        attn_mask = Tensor(np.tri(length, key._data.shape[-2], dtype=bool))
+    if attn_mask is not None:
+        if attn_mask._data.dtype.kind == "b":
+            scores = scores.masked_fill(~attn_mask, -math.inf)
+        else:
+            scores = scores + attn_mask
+    weights = scores.softmax(-1)
+    return (dropout(weights, dropout_p) if dropout_p > 0 else weights) @ value
