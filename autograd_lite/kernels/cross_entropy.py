@@ -16,26 +16,20 @@ A line whose upstream gradient is 0, or whose target is to be ignored, gets grad
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from . import memory
 from .jit import kernel
-from .softmax import SERIAL_BELOW, columns_per_patch, largest, lines_per_part, normalise_patch, sum_of_exponentials
+from .softmax import SERIAL_BELOW, columns_per_patch, largest, largest_in_columns, lines_per_part
+from .softmax import sum_exponentials_in_columns, sum_of_exponentials
 from .special import exp, like, log, times
 from .threading import parallel_for
 
 NONE, MEAN, SUM = 0, 1, 2
 _REDUCTIONS = {"none": NONE, "mean": MEAN, "sum": SUM}
 _BLOCK = 4096
-
-
-class Saved(NamedTuple):
-    """What backward needs: for each line (largest score, sum of exponentials, weight), and the divisor."""
-
-    lines: np.ndarray
-    divisor: np.ndarray
 
 
 @kernel(reassociate=True)
@@ -52,13 +46,23 @@ def _total(values: Any) -> Any:
 
 
 @kernel
-def _finish(losses: Any, weights: Any, result: Any, divisor: Any, reduction: int) -> None:
-    """The loss of the batch and what its gradient is divided by."""
-    divisor[0] = like(divisor[0], 1)
+def _finish(losses: Any, kept: Any, result: Any, reduction: int, weighted: bool) -> bool:
+    """Reduce the losses and note what their gradient is divided by; tell whether there is a NaN."""
+    size = losses.size
+    total = _total(losses)
+    divisor = like(total, 1)
+    if reduction == MEAN:
+        divisor = _total(kept[2 * size : 3 * size]) if weighted else like(total, size)
+    kept[3 * size] = divisor
     if reduction != NONE:
-        if reduction == MEAN:
-            divisor[0] = _total(weights)
-        result[0] = _total(losses) / divisor[0]
+        result[0] = total / divisor
+    return total != total
+
+
+@kernel(inline=True)
+def _upstream(g: Any, divisor: Any, k: int) -> Any:
+    value = g[k] if g.size > 1 else g[0]
+    return times(value, like(value, 1) / divisor)
 
 
 # --- targets that are classes ------------------------------------------------------------------------
@@ -66,15 +70,16 @@ def _finish(losses: Any, weights: Any, result: Any, divisor: Any, reduction: int
 
 @kernel(reassociate=True)
 def _class_lines(
-    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, count: int, ignored: int,
-    smoothing: float,
+    part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, ignored: int,
+    smoothing: float, weights: float,
 ) -> None:  # fmt: skip
+    """The loss is kept in two pieces, so that the logarithms of many lines are taken at once."""
     T = x.dtype.type  # noqa: N806
     size = target.size
-    for k in range(part * count, min(size, (part + 1) * count)):
+    first, last = part * count, min(size, (part + 1) * count)
+    for k in range(first, last):
         t = target[k]
-        losses[k] = T(0)
-        lines[2 * size + k] = T(0)
+        losses[k], kept[k], kept[size + k], kept[2 * size + k] = T(0), T(0), T(1), T(0)
         if t == ignored:
             continue
         if t < 0 or t >= n:
@@ -82,38 +87,39 @@ def _class_lines(
             continue
         line = x[k * n : (k + 1) * n]
         m = largest(line)
-        s = sum_of_exponentials(line, m)
         w = weight[t] if weight.size else T(1)
-        lines[k], lines[size + k], lines[2 * size + k] = m, s, w
-        s = log(s)
-        loss = T(1 - smoothing) * w * ((m - line[t]) + s)
+        kept[k], kept[size + k], kept[2 * size + k] = m, sum_of_exponentials(line, m), w
+        loss = T(1 - smoothing) * w * (m - line[t])
         if smoothing != 0:
             rest = T(0)
             if weight.size:
                 for i in range(n):
-                    rest += weight[i] * ((m - line[i]) + s)
+                    rest += weight[i] * (m - line[i])
             else:
                 for i in range(n):
-                    rest += (m - line[i]) + s
+                    rest += m - line[i]
             loss += T(smoothing / n) * rest
         losses[k] = loss
+    s, w, loss = kept[size + first : size + last], kept[2 * size + first : 2 * size + last], losses[first:last]
+    for k in range(last - first):
+        loss[k] += log(s[k]) * (T(1 - smoothing) * w[k] + T(smoothing / n * weights))
 
 
 @kernel
 def _class_along(
-    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int, ignored: int,
-    smoothing: float, reduction: int,
-) -> None:  # fmt: skip
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, ignored: int,
+    smoothing: float, weights: float, reduction: int,
+) -> bool:  # fmt: skip
     count = lines_per_part(x, n)
     parts = (target.size + count - 1) // count
-    parallel_for(_class_lines, parts, (x, target, weight, losses, lines, n, count, ignored, smoothing))
-    _finish(losses, lines[2 * target.size :], result, divisor, reduction)
+    parallel_for(_class_lines, parts, (x, target, weight, losses, kept, n, count, ignored, smoothing, weights))
+    return _finish(losses, kept, result, reduction, True)
 
 
 @kernel
 def _class_patches(
-    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, inner: int, width: int,
-    ignored: int, smoothing: float,
+    part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, inner: int, width: int,
+    ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type  # noqa: N806
     size = target.size
@@ -121,19 +127,20 @@ def _class_patches(
     o = part // patches
     lo = (part - o * patches) * width
     width = min(width, inner - lo)
-    first = o * inner + lo
-    m, s = lines[first : first + width], lines[size + first : size + first + width]
-    start = o * n * inner + lo
-    normalise_patch(x, m, s, start, n, inner)
-    loss = losses[first : first + width]
+    first, start = o * inner + lo, o * n * inner + lo
+    m, s = kept[first : first + width], kept[size + first : size + first + width]
+    largest_in_columns(x, m, start, n, inner)
+    sum_exponentials_in_columns(x, m, s, start, n, inner)
+    loss, own = losses[first : first + width], kept[2 * size + first : 2 * size + first + width]
     for j in range(width):
-        loss[j] = T(0)
+        loss[j] = T(smoothing / n * weights) * log(s[j])
+        own[j] = log(s[j])
     if smoothing != 0:
         for i in range(n):
             w = T(smoothing / n) * (weight[i] if weight.size else T(1))
             row = x[start + i * inner : start + i * inner + width]
             for j in range(width):
-                loss[j] += w * ((m[j] - row[j]) + log(s[j]))
+                loss[j] += w * (m[j] - row[j])
     for j in range(width):
         t = target[first + j]
         w = T(0)
@@ -143,52 +150,50 @@ def _class_patches(
             loss[j] = T(np.nan)
         else:
             w = weight[t] if weight.size else T(1)
-            loss[j] += T(1 - smoothing) * w * ((m[j] - x[start + t * inner + j]) + log(s[j]))
-        lines[2 * size + first + j] = w
+            loss[j] += T(1 - smoothing) * w * (m[j] - x[start + t * inner + j] + own[j])
+        own[j] = w
 
 
 @kernel
 def _class_across(
-    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int, inner: int,
-    ignored: int, smoothing: float, reduction: int,
-) -> None:  # fmt: skip
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, inner: int, ignored: int,
+    smoothing: float, weights: float, reduction: int,
+) -> bool:  # fmt: skip
     width = columns_per_patch(n, inner)
     parts = target.size // inner * ((inner + width - 1) // width)
     if x.size < SERIAL_BELOW:
         for part in range(parts):
-            _class_patches(part, x, target, weight, losses, lines, n, inner, width, ignored, smoothing)
+            _class_patches(
+                part, x, target, weight, losses, kept, n, inner, width, ignored, smoothing, weights
+            )
     else:
         parallel_for(
-            _class_patches, parts, (x, target, weight, losses, lines, n, inner, width, ignored, smoothing)
+            _class_patches,
+            parts,
+            (x, target, weight, losses, kept, n, inner, width, ignored, smoothing, weights),
         )
-    _finish(losses, lines[2 * target.size :], result, divisor, reduction)
-
-
-@kernel(inline=True)
-def _upstream(g: Any, divisor: Any, k: int) -> Any:
-    value = g[k] if g.size > 1 else g[0]
-    return value if value == like(value, 0) else value / divisor[0]
+    return _finish(losses, kept, result, reduction, True)
 
 
 @kernel
 def _class_backward_lines(
-    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, count: int,
-    ignored: int, smoothing: float, weights: float,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, count: int, ignored: int,
+    smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type  # noqa: N806
     size = target.size
     for k in range(part * count, min(size, (part + 1) * count)):
         line, out = x[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
         t = target[k]
-        r = _upstream(g, divisor, k)
+        r = _upstream(g, kept[3 * size], k)
         if t == ignored or r == T(0):
             for i in range(n):
                 out[i] = T(0)
             continue
-        own = r * T(1 - smoothing) * lines[2 * size + k]
+        own = r * T(1 - smoothing) * kept[2 * size + k]
         every = r * T(smoothing / n)
-        m = lines[k]
-        scale = (own + every * T(weights)) / lines[size + k]
+        m = kept[k]
+        scale = (own + every * T(weights)) / kept[size + k]
         if smoothing == 0:
             for i in range(n):
                 out[i] = scale * exp(line[i] - m)
@@ -203,21 +208,21 @@ def _class_backward_lines(
 
 @kernel
 def _class_backward_along(
-    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, ignored: int,
-    smoothing: float, weights: float,
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, ignored: int, smoothing: float,
+    weights: float,
 ) -> None:  # fmt: skip
     count = lines_per_part(x, n)
     parallel_for(
         _class_backward_lines,
         (target.size + count - 1) // count,
-        (g, x, target, weight, lines, divisor, dx, n, count, ignored, smoothing, weights),
+        (g, x, target, weight, kept, dx, n, count, ignored, smoothing, weights),
     )
 
 
 @kernel
 def _class_backward_patches(
-    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, scratch: Any, n: int,
-    inner: int, width: int, ignored: int, smoothing: float, weights: float,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, scratch: Any, n: int, inner: int,
+    width: int, ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type  # noqa: N806
     size = target.size
@@ -225,16 +230,14 @@ def _class_backward_patches(
     o = part // patches
     lo = (part - o * patches) * width
     width = min(width, inner - lo)
-    first = o * inner + lo
-    m, s = lines[first : first + width], lines[size + first : size + first + width]
+    first, start = o * inner + lo, o * n * inner + lo
+    m, s = kept[first : first + width], kept[size + first : size + first + width]
     scale, upstream = scratch[first : first + width], scratch[size + first : size + first + width]
     for j in range(width):
-        r = _upstream(g, divisor, first + j)
-        r = T(0) if target[first + j] == ignored else r
-        own = T(1 - smoothing) * lines[2 * size + first + j]
+        r = T(0) if target[first + j] == ignored else _upstream(g, kept[3 * size], first + j)
+        own = T(1 - smoothing) * kept[2 * size + first + j]
         upstream[j] = r
-        scale[j] = T(0) if r == T(0) else r * (own + T(smoothing / n) * T(weights)) / s[j]
-    start = o * n * inner + lo
+        scale[j] = times(r, (own + T(smoothing / n * weights)) / s[j])
     for i in range(n):
         w = T(smoothing / n) * (weight[i] if weight.size else T(1))
         row = x[start + i * inner : start + i * inner + width]
@@ -242,14 +245,14 @@ def _class_backward_patches(
         for j in range(width):
             out[j] = times(scale[j], exp(row[j] - m[j])) - upstream[j] * w
     for j in range(width):
-        t = target[first + j]
         if upstream[j] != T(0):
-            dx[start + t * inner + j] -= upstream[j] * T(1 - smoothing) * lines[2 * size + first + j]
+            own = T(1 - smoothing) * kept[2 * size + first + j]
+            dx[start + target[first + j] * inner + j] -= upstream[j] * own
 
 
 @kernel
 def _class_backward_across(
-    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, scratch: Any, n: int, inner: int,
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, scratch: Any, n: int, inner: int,
     ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     width = columns_per_patch(n, inner)
@@ -257,13 +260,13 @@ def _class_backward_across(
     if x.size < SERIAL_BELOW:
         for part in range(parts):
             _class_backward_patches(
-                part, g, x, target, weight, lines, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights
+                part, g, x, target, weight, kept, dx, scratch, n, inner, width, ignored, smoothing, weights
             )
     else:
         parallel_for(
             _class_backward_patches,
             parts,
-            (g, x, target, weight, lines, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights),
+            (g, x, target, weight, kept, dx, scratch, n, inner, width, ignored, smoothing, weights),
         )
 
 
@@ -272,7 +275,7 @@ def _class_backward_across(
 
 @kernel(reassociate=True)
 def _share_lines(
-    part: int, x: Any, target: Any, weight: Any, losses: Any, lines: Any, n: int, count: int, smoothing: float
+    part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, smoothing: float
 ) -> None:
     T = x.dtype.type  # noqa: N806
     size = losses.size
@@ -280,76 +283,67 @@ def _share_lines(
         line, share = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n]
         m = largest(line)
         s = sum_of_exponentials(line, m)
-        lines[k], lines[size + k] = m, s
+        kept[k], kept[size + k] = m, s
         s = log(s)
-        loss = T(0)
-        total = T(0)
+        loss, total = T(0), T(0)
         for i in range(n):
             q = share[i] * T(1 - smoothing) + T(smoothing / n)
             if weight.size:
                 q *= weight[i]
             total += q
             loss += q * ((m - line[i]) + s)
-        losses[k] = loss
-        lines[2 * size + k] = total
+        losses[k], kept[2 * size + k] = loss, total
 
 
 @kernel
 def _share_along(
-    x: Any, target: Any, weight: Any, losses: Any, lines: Any, result: Any, divisor: Any, n: int,
-    smoothing: float, reduction: int,
-) -> None:  # fmt: skip
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, smoothing: float,
+    reduction: int,
+) -> bool:  # fmt: skip
     count = lines_per_part(x, n)
     parts = (losses.size + count - 1) // count
-    parallel_for(_share_lines, parts, (x, target, weight, losses, lines, n, count, smoothing))
-    _finish(losses, losses, result, divisor, SUM if reduction == MEAN else reduction)
-    if reduction == MEAN:
-        divisor[0] = x.dtype.type(losses.size)
-        result[0] /= divisor[0]
+    parallel_for(_share_lines, parts, (x, target, weight, losses, kept, n, count, smoothing))
+    return _finish(losses, kept, result, reduction, False)
 
 
 @kernel
 def _share_backward_lines(
-    part: int, g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, count: int,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, count: int,
     smoothing: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type  # noqa: N806
     size = x.size // n
     for k in range(part * count, min(size, (part + 1) * count)):
         line, share, out = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
-        r = _upstream(g, divisor, k)
-        m = lines[k]
-        scale = r * lines[2 * size + k] / lines[size + k]
+        r = _upstream(g, kept[3 * size], k)
+        m = kept[k]
+        scale = times(r, kept[2 * size + k] / kept[size + k])
         for i in range(n):
             q = share[i] * T(1 - smoothing) + T(smoothing / n)
             if weight.size:
                 q *= weight[i]
-            out[i] = T(0) if r == T(0) else scale * exp(line[i] - m) - r * q
+            out[i] = times(scale, exp(line[i] - m)) - times(r, q)
 
 
 @kernel
 def _share_backward_along(
-    g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, dx: Any, n: int, smoothing: float
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, smoothing: float
 ) -> None:
     count = lines_per_part(x, n)
     parts = (x.size // n + count - 1) // count
-    parallel_for(
-        _share_backward_lines, parts, (g, x, target, weight, lines, divisor, dx, n, count, smoothing)
-    )
+    parallel_for(_share_backward_lines, parts, (g, x, target, weight, kept, dx, n, count, smoothing))
 
 
 # --- the two functions -------------------------------------------------------------------------------
 
-
-def _classes(x: np.ndarray) -> tuple[int, int, int]:
-    """outer, n, inner of scores (n,), (N, n) or (N, n, ...)."""
-    if x.ndim == 1:
-        return 1, x.shape[0], 1
-    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+_unweighted = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}
 
 
-def _weights(weight: np.ndarray | None, dtype: np.dtype) -> np.ndarray:
-    return np.empty(0, dtype) if weight is None else weight.ravel()
+def _classes(x: np.ndarray) -> tuple[int, int]:
+    """n and inner of scores (n,), (N, n) or (N, n, ...)."""
+    if x.ndim <= 2:
+        return x.shape[-1], 1
+    return x.shape[1], math.prod(x.shape[2:])
 
 
 def _classes_last(x: np.ndarray) -> np.ndarray:
@@ -363,7 +357,7 @@ def cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
-) -> tuple[np.ndarray, Saved]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Cross-entropy of softmax along dimension 1 (0 of a vector), and what the backward needs.
 
     An int64 `target` has the shape of `x` without the classes; a `target` of the dtype of `x` has its
@@ -374,51 +368,54 @@ def cross_entropy(
     IndexError
         If a target is neither a class nor `ignore_index`.
     """
-    outer, n, inner = _classes(x)
-    size = outer * inner
+    n, inner = _classes(x)
+    size = x.size // n if n else 0
     losses = memory.empty((size,), x.dtype)
-    lines = memory.empty((3 * size,), x.dtype)
-    result, divisor = np.zeros((), x.dtype), np.ones(1, x.dtype)
-    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    kept = memory.empty((3 * size + 1,), x.dtype)
+    result = np.empty((), x.dtype)
     kind = _REDUCTIONS[reduction]
-    arrays = _weights(weight, x.dtype), losses, lines, result.ravel(), divisor
+    arrays = _unweighted[x.dtype] if weight is None else weight.ravel(), losses, kept, result.ravel()
     if target.dtype == x.dtype:
         scores, shares = _classes_last(x).ravel(), _classes_last(target).ravel()
         _share_along(scores, shares, *arrays, n, label_smoothing, kind)
     else:
         classes = target.ravel()
+        weights = float(n if weight is None else weight.sum())
+        options = ignore_index, label_smoothing, weights, kind
         if inner == 1:
-            _class_along(x.ravel(), classes, *arrays, n, ignore_index, label_smoothing, kind)
+            has_nan = _class_along(x.ravel(), classes, *arrays, n, *options)
         else:
-            _class_across(x.ravel(), classes, *arrays, n, inner, ignore_index, label_smoothing, kind)
-        if not (result == result if kind else (losses == losses).all()):  # a NaN may be a bad target
+            has_nan = _class_across(x.ravel(), classes, *arrays, n, inner, *options)
+        if has_nan:
             wrong = classes[(classes != ignore_index) & ((classes < 0) | (classes >= n))]
             if wrong.size:
                 raise IndexError(f"cross_entropy: target {wrong[0]} is out of bounds for {n} classes")
-    return (result if kind else losses.reshape(shape)), Saved(lines, divisor)
+    if kind == NONE:
+        result = losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ())
+    return result, kept
 
 
 def cross_entropy_backward(
     g: np.ndarray,
     x: np.ndarray,
     target: np.ndarray,
-    saved: Saved,
+    kept: np.ndarray,
     weight: np.ndarray | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> np.ndarray:
     """Gradient of `cross_entropy` in x; `g` is that of the loss, one number or one for each line."""
-    _, n, inner = _classes(x)
-    w = _weights(weight, x.dtype)
+    n, inner = _classes(x)
+    w = _unweighted[x.dtype] if weight is None else weight.ravel()
     if target.dtype == x.dtype:
         scores, shares = _classes_last(x), _classes_last(target)
         dx = memory.empty(scores.shape, x.dtype)
-        arrays = g.ravel(), scores.ravel(), shares.ravel(), w, *saved, dx.ravel()
+        arrays = g.ravel(), scores.ravel(), shares.ravel(), w, kept, dx.ravel()
         _share_backward_along(*arrays, n, label_smoothing)
         return np.ascontiguousarray(np.moveaxis(dx, -1, 1)) if x.ndim > 2 else dx
     dx = memory.empty(x.shape, x.dtype)
     weights = float(n if weight is None else weight.sum())
-    arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
+    arrays = g.ravel(), x.ravel(), target.ravel(), w, kept, dx.ravel()
     if inner == 1:
         _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)
     else:

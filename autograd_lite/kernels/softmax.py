@@ -25,8 +25,8 @@ SPAN = 8192
 """Elements, about, that one thread takes at a time."""
 SERIAL_BELOW = 16384
 """Below so many elements a second thread costs more than it brings."""
-COLUMNS = 512
-"""Columns at most that are worked on side by side."""
+PATCH = 4096
+"""Elements, about, that are worked on side by side."""
 
 
 def _folded(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def lines_per_part(x: Any, n: int) -> int:
 
 @kernel(inline=True)
 def columns_per_patch(n: int, inner: int) -> int:
-    return min(inner, max(64, min(COLUMNS, SPAN // n)))
+    return min(inner, max(64, PATCH // n // 16 * 16))
 
 
 @kernel(reassociate=True, inline=True)
@@ -100,16 +100,20 @@ def _softmax_along(x: Any, y: Any, n: int, logarithm: bool) -> None:
 
 
 @kernel
-def normalise_patch(x: Any, m: Any, s: Any, start: int, n: int, inner: int) -> None:
-    """The largest x of each column into `m`, the sum of the exponentials of x - m into `s`."""
+def largest_in_columns(x: Any, m: Any, start: int, n: int, inner: int) -> None:
     first = x[start : start + m.size]
     for j in range(m.size):
         m[j] = first[j]
-        s[j] = like(m[j], 0)
     for at in range(start + inner, start + n * inner, inner):
         row = x[at : at + m.size]
         for j in range(m.size):
             m[j] = maximum(m[j], row[j])
+
+
+@kernel
+def sum_exponentials_in_columns(x: Any, m: Any, s: Any, start: int, n: int, inner: int) -> None:
+    for j in range(m.size):
+        s[j] = like(s[j], 0)
     for at in range(start, start + n * inner, inner):
         row = x[at : at + m.size]
         for j in range(m.size):
@@ -124,20 +128,32 @@ def _softmax_patches(
     o = part // patches
     lo = (part - o * patches) * width
     width = min(width, inner - lo)
-    m = scratch[o * inner + lo : o * inner + lo + width]
-    s = scratch[scratch.size // 2 + o * inner + lo : scratch.size // 2 + o * inner + lo + width]
-    start = o * n * inner + lo
-    normalise_patch(x, m, s, start, n, inner)
-    for j in range(width):
-        s[j] = log(s[j]) if logarithm else like(s[j], 1) / s[j]
-    for at in range(start, start + n * inner, inner):
-        row, out = x[at : at + width], y[at : at + width]
-        if logarithm:
+    first, start = o * inner + lo, o * n * inner + lo
+    m, s = scratch[first : first + width], scratch[x.size // n + first : x.size // n + first + width]
+    largest_in_columns(x, m, start, n, inner)
+    if logarithm:
+        sum_exponentials_in_columns(x, m, s, start, n, inner)
+        for j in range(width):
+            s[j] = log(s[j])
+        for at in range(start, start + n * inner, inner):
+            row, out = x[at : at + width], y[at : at + width]
             for j in range(width):
                 out[j] = row[j] - m[j] - s[j]
-        else:
+    else:
+        for j in range(width):
+            s[j] = like(s[j], 0)
+        for at in range(start, start + n * inner, inner):
+            row, out = x[at : at + width], y[at : at + width]
             for j in range(width):
-                out[j] = exp(row[j] - m[j]) * s[j]
+                e = exp(row[j] - m[j])
+                out[j] = e
+                s[j] += e
+        for j in range(width):
+            s[j] = like(s[j], 1) / s[j]
+        for at in range(start, start + n * inner, inner):
+            out = y[at : at + width]
+            for j in range(width):
+                out[j] *= s[j]
 
 
 @kernel
