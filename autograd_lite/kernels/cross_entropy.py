@@ -16,20 +16,34 @@ A line whose upstream gradient is 0, or whose target is to be ignored, gets grad
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import memory
 from .jit import kernel
-from .softmax import SERIAL_BELOW, columns_per_patch, largest, largest_in_columns, lines_per_part
-from .softmax import sum_exponentials_in_columns, sum_of_exponentials
+from .softmax import (
+    SERIAL_BELOW,
+    columns_per_patch,
+    largest,
+    largest_in_columns,
+    lines_per_part,
+    sum_exponentials_in_columns,
+    sum_of_exponentials,
+)
 from .special import exp, like, log, times
 from .threading import parallel_for
 
 NONE, MEAN, SUM = 0, 1, 2
 _REDUCTIONS = {"none": NONE, "mean": MEAN, "sum": SUM}
 _BLOCK = 4096
+
+
+class Saved(NamedTuple):
+    """What backward needs: (largest score, sum of exponentials, weight) of each line, and the divisor."""
+
+    lines: np.ndarray
+    divisor: np.ndarray
 
 
 @kernel(reassociate=True)
@@ -46,23 +60,22 @@ def _total(values: Any) -> Any:
 
 
 @kernel
-def _finish(losses: Any, kept: Any, result: Any, reduction: int, weighted: bool) -> bool:
+def _finish(losses: Any, kept: Any, result: Any, divisor: Any, reduction: int, weighted: bool) -> bool:
     """Reduce the losses and note what their gradient is divided by; tell whether there is a NaN."""
     size = losses.size
     total = _total(losses)
-    divisor = like(total, 1)
+    divisor[0] = like(total, 1)
     if reduction == MEAN:
-        divisor = _total(kept[2 * size : 3 * size]) if weighted else like(total, size)
-    kept[3 * size] = divisor
+        divisor[0] = _total(kept[2 * size :]) if weighted else like(total, size)
     if reduction != NONE:
-        result[0] = total / divisor
+        result[0] = total / divisor[0]
     return total != total
 
 
 @kernel(inline=True)
 def _upstream(g: Any, divisor: Any, k: int) -> Any:
     value = g[k] if g.size > 1 else g[0]
-    return times(value, like(value, 1) / divisor)
+    return times(value, like(value, 1) / divisor[0])
 
 
 # --- targets that are classes ------------------------------------------------------------------------
@@ -74,7 +87,7 @@ def _class_lines(
     smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     """The loss is kept in two pieces, so that the logarithms of many lines are taken at once."""
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = target.size
     first, last = part * count, min(size, (part + 1) * count)
     for k in range(first, last):
@@ -107,13 +120,13 @@ def _class_lines(
 
 @kernel
 def _class_along(
-    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, ignored: int,
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, divisor: Any, n: int, ignored: int,
     smoothing: float, weights: float, reduction: int,
 ) -> bool:  # fmt: skip
     count = lines_per_part(x, n)
     parts = (target.size + count - 1) // count
     parallel_for(_class_lines, parts, (x, target, weight, losses, kept, n, count, ignored, smoothing, weights))
-    return _finish(losses, kept, result, reduction, True)
+    return _finish(losses, kept, result, divisor, reduction, True)
 
 
 @kernel
@@ -121,7 +134,7 @@ def _class_patches(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, inner: int, width: int,
     ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = target.size
     patches = (inner + width - 1) // width
     o = part // patches
@@ -156,36 +169,34 @@ def _class_patches(
 
 @kernel
 def _class_across(
-    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, inner: int, ignored: int,
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, divisor: Any, n: int, inner: int, ignored: int,
     smoothing: float, weights: float, reduction: int,
 ) -> bool:  # fmt: skip
     width = columns_per_patch(n, inner)
     parts = target.size // inner * ((inner + width - 1) // width)
     if x.size < SERIAL_BELOW:
         for part in range(parts):
-            _class_patches(
-                part, x, target, weight, losses, kept, n, inner, width, ignored, smoothing, weights
-            )
+            _class_patches(part, x, target, weight, losses, kept, n, inner, width, ignored, smoothing, weights)
     else:
         parallel_for(
             _class_patches,
             parts,
             (x, target, weight, losses, kept, n, inner, width, ignored, smoothing, weights),
         )
-    return _finish(losses, kept, result, reduction, True)
+    return _finish(losses, kept, result, divisor, reduction, True)
 
 
 @kernel
 def _class_backward_lines(
-    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, count: int, ignored: int,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int, ignored: int,
     smoothing: float, weights: float,
 ) -> None:  # fmt: skip
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = target.size
     for k in range(part * count, min(size, (part + 1) * count)):
         line, out = x[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
         t = target[k]
-        r = _upstream(g, kept[3 * size], k)
+        r = _upstream(g, divisor, k)
         if t == ignored or r == T(0):
             for i in range(n):
                 out[i] = T(0)
@@ -208,23 +219,23 @@ def _class_backward_lines(
 
 @kernel
 def _class_backward_along(
-    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, ignored: int, smoothing: float,
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, ignored: int, smoothing: float,
     weights: float,
 ) -> None:  # fmt: skip
     count = lines_per_part(x, n)
     parallel_for(
         _class_backward_lines,
         (target.size + count - 1) // count,
-        (g, x, target, weight, kept, dx, n, count, ignored, smoothing, weights),
+        (g, x, target, weight, kept, divisor, dx, n, count, ignored, smoothing, weights),
     )
 
 
 @kernel
 def _class_backward_patches(
-    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, scratch: Any, n: int, inner: int,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, scratch: Any, n: int, inner: int,
     width: int, ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = target.size
     patches = (inner + width - 1) // width
     o = part // patches
@@ -234,7 +245,7 @@ def _class_backward_patches(
     m, s = kept[first : first + width], kept[size + first : size + first + width]
     scale, upstream = scratch[first : first + width], scratch[size + first : size + first + width]
     for j in range(width):
-        r = T(0) if target[first + j] == ignored else _upstream(g, kept[3 * size], first + j)
+        r = T(0) if target[first + j] == ignored else _upstream(g, divisor, first + j)
         own = T(1 - smoothing) * kept[2 * size + first + j]
         upstream[j] = r
         scale[j] = times(r, (own + T(smoothing / n * weights)) / s[j])
@@ -252,7 +263,7 @@ def _class_backward_patches(
 
 @kernel
 def _class_backward_across(
-    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, scratch: Any, n: int, inner: int,
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, scratch: Any, n: int, inner: int,
     ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     width = columns_per_patch(n, inner)
@@ -260,13 +271,13 @@ def _class_backward_across(
     if x.size < SERIAL_BELOW:
         for part in range(parts):
             _class_backward_patches(
-                part, g, x, target, weight, kept, dx, scratch, n, inner, width, ignored, smoothing, weights
+                part, g, x, target, weight, kept, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights
             )
     else:
         parallel_for(
             _class_backward_patches,
             parts,
-            (g, x, target, weight, kept, dx, scratch, n, inner, width, ignored, smoothing, weights),
+            (g, x, target, weight, kept, divisor, dx, scratch, n, inner, width, ignored, smoothing, weights),
         )
 
 
@@ -277,7 +288,7 @@ def _class_backward_across(
 def _share_lines(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, smoothing: float
 ) -> None:
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = losses.size
     for k in range(part * count, min(size, (part + 1) * count)):
         line, share = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n]
@@ -297,25 +308,25 @@ def _share_lines(
 
 @kernel
 def _share_along(
-    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, n: int, smoothing: float,
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, divisor: Any, n: int, smoothing: float,
     reduction: int,
 ) -> bool:  # fmt: skip
     count = lines_per_part(x, n)
     parts = (losses.size + count - 1) // count
     parallel_for(_share_lines, parts, (x, target, weight, losses, kept, n, count, smoothing))
-    return _finish(losses, kept, result, reduction, False)
+    return _finish(losses, kept, result, divisor, reduction, False)
 
 
 @kernel
 def _share_backward_lines(
-    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, count: int,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int,
     smoothing: float,
 ) -> None:  # fmt: skip
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     size = x.size // n
     for k in range(part * count, min(size, (part + 1) * count)):
         line, share, out = x[k * n : (k + 1) * n], target[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
-        r = _upstream(g, kept[3 * size], k)
+        r = _upstream(g, divisor, k)
         m = kept[k]
         scale = times(r, kept[2 * size + k] / kept[size + k])
         for i in range(n):
@@ -327,11 +338,11 @@ def _share_backward_lines(
 
 @kernel
 def _share_backward_along(
-    g: Any, x: Any, target: Any, weight: Any, kept: Any, dx: Any, n: int, smoothing: float
+    g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, smoothing: float
 ) -> None:
     count = lines_per_part(x, n)
     parts = (x.size // n + count - 1) // count
-    parallel_for(_share_backward_lines, parts, (g, x, target, weight, kept, dx, n, count, smoothing))
+    parallel_for(_share_backward_lines, parts, (g, x, target, weight, kept, divisor, dx, n, count, smoothing))
 
 
 # --- the two functions -------------------------------------------------------------------------------
@@ -357,7 +368,7 @@ def cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Saved]:
     """Cross-entropy of softmax along dimension 1 (0 of a vector), and what the backward needs.
 
     An int64 `target` has the shape of `x` without the classes; a `target` of the dtype of `x` has its
@@ -371,10 +382,11 @@ def cross_entropy(
     n, inner = _classes(x)
     size = x.size // n if n else 0
     losses = memory.empty((size,), x.dtype)
-    kept = memory.empty((3 * size + 1,), x.dtype)
-    result = np.empty((), x.dtype)
+    kept = memory.empty((3 * size,), x.dtype)
+    result, divisor = np.empty((), x.dtype), np.empty(1, x.dtype)
     kind = _REDUCTIONS[reduction]
-    arrays = _unweighted[x.dtype] if weight is None else weight.ravel(), losses, kept, result.ravel()
+    w = _unweighted[x.dtype] if weight is None else weight.ravel()
+    arrays = w, losses, kept, result.ravel(), divisor
     if target.dtype == x.dtype:
         scores, shares = _classes_last(x).ravel(), _classes_last(target).ravel()
         _share_along(scores, shares, *arrays, n, label_smoothing, kind)
@@ -392,14 +404,14 @@ def cross_entropy(
                 raise IndexError(f"cross_entropy: target {wrong[0]} is out of bounds for {n} classes")
     if kind == NONE:
         result = losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ())
-    return result, kept
+    return result, Saved(kept, divisor)
 
 
 def cross_entropy_backward(
     g: np.ndarray,
     x: np.ndarray,
     target: np.ndarray,
-    kept: np.ndarray,
+    saved: Saved,
     weight: np.ndarray | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
@@ -410,12 +422,12 @@ def cross_entropy_backward(
     if target.dtype == x.dtype:
         scores, shares = _classes_last(x), _classes_last(target)
         dx = memory.empty(scores.shape, x.dtype)
-        arrays = g.ravel(), scores.ravel(), shares.ravel(), w, kept, dx.ravel()
+        arrays = g.ravel(), scores.ravel(), shares.ravel(), w, *saved, dx.ravel()
         _share_backward_along(*arrays, n, label_smoothing)
         return np.ascontiguousarray(np.moveaxis(dx, -1, 1)) if x.ndim > 2 else dx
     dx = memory.empty(x.shape, x.dtype)
     weights = float(n if weight is None else weight.sum())
-    arrays = g.ravel(), x.ravel(), target.ravel(), w, kept, dx.ravel()
+    arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
     if inner == 1:
         _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)
     else:

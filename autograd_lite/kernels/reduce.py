@@ -218,9 +218,7 @@ def _plan(shape: Axes, axes: Axes, keepdims: bool) -> Plan:
     return Plan(reduced, math.prod(reduced), tuple(stages))
 
 
-def _along(
-    name: str, x: np.ndarray, p: Any, out: np.ndarray, n: int, by: float, inner: int = 1
-) -> None:
+def _along(name: str, x: np.ndarray, p: Any, out: np.ndarray, n: int, by: float, inner: int = 1) -> None:
     """Reduce along memory, in as many rounds as it takes to come down to a single span."""
     while n > 2 * SPAN:
         chunks = -(-n // SPAN)
@@ -275,9 +273,7 @@ def _reduce(
     return out
 
 
-def _each(
-    name: str, x: np.ndarray, axes: Axes, keepdims: bool, by: float, parameter: np.ndarray
-) -> np.ndarray:
+def _each(name: str, x: np.ndarray, axes: Axes, keepdims: bool, by: float, parameter: np.ndarray) -> np.ndarray:
     """Fold with a parameter for each result; `parameter` has the reduced dimensions kept, as 1."""
     shape, _, stages = _plan(x.shape, axes, keepdims)
     if len(stages) > 1:
@@ -345,9 +341,7 @@ def norm(x: np.ndarray, order: float, axes: Axes, keepdims: bool = False) -> np.
     return np.power(out, x.dtype.type(1 / order), out=out)
 
 
-def var_mean(
-    x: np.ndarray, axes: Axes, correction: float = 1, keepdims: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def var_mean(x: np.ndarray, axes: Axes, correction: float = 1, keepdims: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Variance and mean over `axes`: the mean first, then the squared deviations from it, over
     max(0, n - correction).
     """
@@ -578,9 +572,7 @@ def _scan_patches(
 
 
 @kernel
-def _scan_across(
-    x: Any, out: Any, sums: Any, n: int, inner: int, reverse: bool, product: bool
-) -> None:
+def _scan_across(x: Any, out: Any, sums: Any, n: int, inner: int, reverse: bool, product: bool) -> None:
     columns = (inner + COLUMNS - 1) // COLUMNS
     parts = x.size // (n * inner) * columns
     if x.size < SERIAL_BELOW:

@@ -48,9 +48,7 @@ def _emitted(arity: int, emit: Callable[..., Any], plain: Callable[..., Any]) ->
 def _llvm(name: str, arity: int, plain: Callable[..., Any]) -> Any:
     def emit(builder: ir.IRBuilder, width: int, *values: Any) -> Any:
         wanted = ir.FunctionType(values[0].type, [values[0].type] * arity)
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, wanted, f"llvm.{name}.f{width}"), values
-        )
+        return builder.call(cgutils.get_or_insert_function(builder.module, wanted, f"llvm.{name}.f{width}"), values)
 
     return _emitted(arity, emit, plain)
 

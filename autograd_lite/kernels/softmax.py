@@ -121,9 +121,7 @@ def sum_exponentials_in_columns(x: Any, m: Any, s: Any, start: int, n: int, inne
 
 
 @kernel
-def _softmax_patches(
-    part: int, x: Any, y: Any, scratch: Any, n: int, inner: int, width: int, logarithm: bool
-) -> None:
+def _softmax_patches(part: int, x: Any, y: Any, scratch: Any, n: int, inner: int, width: int, logarithm: bool) -> None:
     patches = (inner + width - 1) // width
     o = part // patches
     lo = (part - o * patches) * width

@@ -25,7 +25,19 @@ import numpy as np
 
 from .jit import kernel
 from .scalar import by_type, ceil, constants, copysign, exponent, floor, fma, fmax, fmin, horner, ldexp, like
-from .scalar import magnitude, mantissa, maximum, minimum, power_of_two, round_half_even, sqrt, trunc, where, whole, whole_value
+from .scalar import (
+    magnitude,
+    mantissa,
+    maximum,
+    minimum,
+    power_of_two,
+    round_half_even,
+    sqrt,
+    trunc,
+    where,
+    whole,
+    whole_value,
+)
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh", "erf",
@@ -107,6 +119,7 @@ LOG = constants(
          0.18182889125261723, 0.15331721600556042, 0.14616449685043406),
     ),
 )  # fmt: skip
+
 
 class Erf(NamedTuple):
     """erf(x) = x * top(x**2) / bottom(x**2) in float32 for |x| up to `limit`, where it becomes 1."""
