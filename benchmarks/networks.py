@@ -89,6 +89,15 @@ STEPS = [
 ]  # fmt: skip
 
 
+SCALING = [
+    *(mlp(f"batch-{b}", (1024, 64, 36), b, ("sgd", 2e-3)) for b in (1, 4, 16, 64, 256, 1024)),
+    *(mlp(f"width-{w}", (1024, w, 36), 64, ("sgd", 2e-3)) for w in (16, 64, 256, 1024)),
+    *(mlp(f"depth-{d}", (256,) * (d + 1) + (36,), 64, ("sgd", 2e-4), "relu") for d in (1, 2, 4, 8, 16)),
+    *(cnn(3, 32, (c, 2 * c, 4 * c)) for c in (8, 16, 64)),
+]
+BY_NAME = {s.name: s for s in (*STEPS, *SCALING)}
+
+
 def classes(step: Step) -> int:
     return next(layer[2] for layer in reversed(step.layers) if layer[0] == "linear")
 

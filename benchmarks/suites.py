@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from . import networks
+from . import networks, operations, processes
 from .runner import Result, measure
 
 Suite = Callable[[list[str], int, bool, "list[str] | None"], list[Result]]
@@ -40,4 +40,29 @@ def steps(peers: list[str], threads: int, quick: bool, only: list[str] | None) -
     return _run("steps", [(s.name, s.title, 0.0) for s in networks.STEPS], peers, threads, quick, only)
 
 
-SUITES: dict[str, Suite] = {"steps": steps}
+def _operations(cases: list[operations.Operation]) -> Suite:
+    def suite(peers: list[str], threads: int, quick: bool, only: list[str] | None) -> list[Result]:
+        results = []
+        for case in cases:
+            described = [(case.name, case.title, case.flop)]
+            results += _run("operations", described, peers, case.threads or threads, quick, only, 1e-3)
+        return results
+
+    return suite
+
+
+def scaling(peers: list[str], threads: int, quick: bool, only: list[str] | None) -> list[Result]:
+    """How the cost of a step grows with batch size, width, depth and channels."""
+    cases = [(s.name, s.title, 0.0) for s in networks.SCALING]
+    return _run("steps", cases, peers, threads, quick, only)
+
+
+SUITES: dict[str, Suite] = {
+    "ops": _operations(operations.OPERATIONS),
+    "gemm": _operations(operations.GEMMS),
+    "conv": _operations(operations.CONVS),
+    "steps": steps,
+    "startup": processes.startup,
+    "memory": processes.memory,
+    "scaling": scaling,
+}
