@@ -28,10 +28,10 @@ from numba.np.arrayobj import make_array, populate_array
 from .jit import JIT, kernel
 from .threading import parallel_for
 
-CHUNK = 1 << 13
+CHUNK = 1 << 14
 """Elements in one part of the work."""
-LIGHT, HEAVY = 1 << 15, 1 << 14
-"""Calls with fewer elements in all stay on one thread: for updates without, and with, square roots."""
+PARALLEL_FROM = 1 << 15
+"""Calls with fewer elements in all stay on one thread."""
 TILE = 512
 """Elements that stay in the first-level cache from one loop to the next."""
 
@@ -65,19 +65,37 @@ STEP = np.zeros(1, np.float32)
 _LIKE = {np.dtype(t): np.empty(1, t) for t in (np.float32, np.float64)}
 
 
-def _loader(bits: int, result: types.Type) -> Any:
+def _loader(element: ir.Type, result: types.Type) -> Any:
     @intrinsic
     def load(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            return builder.load(builder.inttoptr(args[0], ir.IntType(bits).as_pointer()))
+            return builder.load(builder.inttoptr(args[0], element.as_pointer()))
 
         return result(types.int64), codegen
 
     return load
 
 
-_load_word = _loader(64, types.int64)
-_load_int = _loader(32, types.int32)
+_load_word = _loader(ir.IntType(64), types.int64)
+_load_int = _loader(ir.IntType(32), types.int32)
+_load_float = _loader(ir.FloatType(), types.float32)
+
+
+def _incrementer() -> Any:
+    @intrinsic
+    def increment(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            pointer = builder.inttoptr(args[0], ir.FloatType().as_pointer())
+            builder.store(builder.fadd(builder.load(pointer), ir.Constant(ir.FloatType(), 1.0)), pointer)
+            return context.get_dummy_value()
+
+        return types.void(types.int64), codegen
+
+    return increment
+
+
+_increment = _incrementer()
+"""``_increment(address)`` adds one to the float32 there."""
 
 
 def _viewer() -> Any:
@@ -127,10 +145,24 @@ if JIT:
         return _load_int(array + _FLAGS) & _USABLE == _USABLE
 
     @kernel
+    def _address(arrays: int, index: int) -> int:
+        """Where the elements of entry `index` of the tuple at address `arrays` begin."""
+        return _load_word(_load_word(arrays + _ITEMS + 8 * index) + _DATA)
+
+    @kernel
     def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
-        """Elements ``[start, start + size)`` of entry `index` of the tuple at address `arrays`."""
-        array = _load_word(arrays + _ITEMS + 8 * index)
-        return _view(_load_word(array + _DATA) + start * like.itemsize, size, like)
+        """Elements ``[start, start + size)`` of entry `index`."""
+        return _view(_address(arrays, index) + start * like.itemsize, size, like)
+
+    @kernel
+    def _count_steps(arrays: int, count: int, width: int) -> None:
+        """Add one to the step count of every parameter."""
+        for i in range(count):
+            _increment(_address(arrays, i * width + width - 1))
+
+    @kernel
+    def _steps(arrays: int, index: int) -> float:
+        return np.float64(_load_float(_address(arrays, index)))
 
 else:
 
@@ -147,105 +179,103 @@ else:
     def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
         return _entry(arrays, index).reshape(-1)[start : start + size]
 
+    def _count_steps(arrays: int, count: int, width: int) -> None:
+        for i in range(count):
+            _entry(arrays, i * width + width - 1)[...] += 1
+
+    def _steps(arrays: int, index: int) -> float:
+        return float(_entry(arrays, index))
+
 
 @kernel
-def _chunks(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
-    """The numbers of chunks and of elements in all; -1 and 0 if an array is not fit for the kernels.
+def _plan(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
+    """How many chunks there are, and in how many parts to do them; -1 if an array is not fit.
 
-    Of each parameter's `width` entries the first `full` must have its size and dtype; one more, if there
-    is one, is its step count: a single element of the dtype of the tuple's last entry, `STEP`.
+    Of each parameter's `width` entries the first `full` must have its size and the dtype of the first
+    parameter; a further one is its step count: a single element of the dtype of the tuple's last entry.
     """
-    chunks, total, last = 0, 0, count * width
+    begin, last = np.int64(0), count * width  # (a literal 0 would have its callees compiled twice)
+    chunks, total = 0, 0
     for i in range(count):
         first = i * width
         for entry in range(first, first + full):
-            if not _usable(arrays, entry, 0, last) or _size(arrays, entry) != _size(arrays, first):
-                return -1, 0
+            if not _usable(arrays, entry, begin, last) or _size(arrays, entry) != _size(arrays, first):
+                return -1, -1
         for entry in range(first + full, first + width):
             if not _usable(arrays, entry, last, last) or _size(arrays, entry) != 1:
-                return -1, 0
+                return -1, -1
         size = _size(arrays, first)
         chunks += (size + CHUNK - 1) // CHUNK
         total += size
-    return chunks, total
+    return chunks, chunks if total >= PARALLEL_FROM else min(chunks, 1)
 
 
 @kernel
-def _locate(part: int, arrays: int, width: int) -> tuple[int, int, int]:
-    """The first entry of the parameter that chunk `part` lies in, and the chunk's start and size."""
-    entry = 0
+def _locate(chunk: int, arrays: int, width: int) -> tuple[int, int, int]:
+    """The first entry of the parameter that `chunk` lies in, and the chunk's start and size."""
+    entry = np.int64(0)
     size = _size(arrays, entry)
-    while part * CHUNK >= size:
-        part -= (size + CHUNK - 1) // CHUNK
+    while chunk * CHUNK >= size:
+        chunk -= (size + CHUNK - 1) // CHUNK
         entry += width
         size = _size(arrays, entry)
-    return entry, part * CHUNK, min(size - part * CHUNK, CHUNK)
+    return entry, chunk * CHUNK, min(size - chunk * CHUNK, CHUNK)
 
 
-@kernel
-def _rounded(h: np.ndarray, like: np.ndarray) -> np.ndarray:
-    c = np.empty(len(h), like.dtype)
-    for j in range(len(h)):
-        c[j] = h[j]
-    return c
-
+# Each update is a kernel that does one part: every `parts`-th chunk, and one that checks and starts them.
 
 # ---------------------------------------------------------------------------------------------- SGD
 
 
 @kernel
-def _sgd_part(part: int, arrays: int, c: np.ndarray) -> None:
-    i, start, size = _locate(part, arrays, 2)
-    p = _piece(arrays, i, start, size, c)
-    g = _piece(arrays, i + 1, start, size, c)
-    lr, sign, decay = c[0], c[1], c[2]
-    for j in range(size):
-        d = sign * g[j]
-        if decay != 0:
-            d += decay * p[j]
-        p[j] -= lr * d
+def _sgd_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
+    lr, sign, decay = real(h[0]), real(h[1]), real(h[2])
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, 2)
+        p = _piece(arrays, i, start, size, like)
+        g = _piece(arrays, i + 1, start, size, like)
+        for j in range(size):
+            d = sign * g[j]
+            if decay != 0:
+                d += decay * p[j]
+            p[j] -= lr * d
 
 
 @kernel
 def _sgd(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    chunks, total = _chunks(arrays, count, 2, 2)
-    c = _rounded(h, like)
-    if total >= LIGHT:
-        parallel_for(_sgd_part, chunks, (arrays, c))
-    else:
-        for part in range(chunks):
-            _sgd_part(part, arrays, c)
+    chunks, parts = _plan(arrays, count, 2, 2)
+    parallel_for(_sgd_part, parts, (parts, chunks, arrays, h, like))
     return chunks
 
 
 @kernel
-def _momentum_part(part: int, arrays: int, c: np.ndarray) -> None:
-    i, start, size = _locate(part, arrays, 3)
-    p = _piece(arrays, i, start, size, c)
-    g = _piece(arrays, i + 1, start, size, c)
-    b = _piece(arrays, i + 2, start, size, c)
-    lr, sign, decay, momentum, fresh, nesterov = c[0], c[1], c[2], c[3], c[4], c[5]
-    for j in range(size):
-        d = sign * g[j]
-        if decay != 0:
-            d += decay * p[j]
-        b[j] = momentum * b[j] + fresh * d
-        if nesterov != 0:
-            d += momentum * b[j]
-        else:
-            d = b[j]
-        p[j] -= lr * d
+def _momentum_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
+    lr, sign, decay, momentum, fresh, nesterov = (
+        real(h[0]), real(h[1]), real(h[2]), real(h[3]), real(h[4]), h[5] != 0,
+    )  # fmt: skip
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, 3)
+        p = _piece(arrays, i, start, size, like)
+        g = _piece(arrays, i + 1, start, size, like)
+        b = _piece(arrays, i + 2, start, size, like)
+        for j in range(size):
+            d = sign * g[j]
+            if decay != 0:
+                d += decay * p[j]
+            b[j] = momentum * b[j] + fresh * d
+            if nesterov:
+                d += momentum * b[j]
+            else:
+                d = b[j]
+            p[j] -= lr * d
 
 
 @kernel
 def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    chunks, total = _chunks(arrays, count, 3, 3)
-    c = _rounded(h, like)
-    if total >= LIGHT:
-        parallel_for(_momentum_part, chunks, (arrays, c))
-    else:
-        for part in range(chunks):
-            _momentum_part(part, arrays, c)
+    chunks, parts = _plan(arrays, count, 3, 3)
+    parallel_for(_momentum_part, parts, (parts, chunks, arrays, h, like))
     return chunks
 
 
@@ -253,63 +283,50 @@ def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel
-def _adam_part(part: int, arrays: int, width: int, coefficients: np.ndarray) -> None:
-    i, start, size = _locate(part, arrays, width)
-    c = coefficients[i // width]
-    sign, decay, shrink, fresh1, beta2, fresh2, rate, root, eps = (
-        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8],
-    )  # fmt: skip
-    for first in range(start, start + size, TILE):
-        n = min(start + size - first, TILE)
-        p = _piece(arrays, i, first, n, c)
-        g = _piece(arrays, i + 1, first, n, c)
-        m = _piece(arrays, i + 2, first, n, c)
-        v = _piece(arrays, i + 3, first, n, c)
-        if width == 5:
+def _adam_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
+    beta2, eps, sign = real(h[2]), real(h[3]), real(h[6])
+    fresh1, fresh2 = real(1 - h[1]), real(1 - h[2])
+    decay = real(h[4] if h[5] == 0 else 0.0)
+    shrink = real(1 - h[0] * h[4] if h[5] != 0 else 1.0)
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, width)
+        t = _steps(arrays, i + width - 1)
+        rate, root = real(h[0] / (1 - h[1] ** t)), real(1 / math.sqrt(1 - h[2] ** t))
+        for first in range(start, start + size, TILE):
+            n = min(start + size - first, TILE)
+            p = _piece(arrays, i, first, n, like)
+            g = _piece(arrays, i + 1, first, n, like)
+            m = _piece(arrays, i + 2, first, n, like)
+            v = _piece(arrays, i + 3, first, n, like)
+            if width == 5:
+                for j in range(n):
+                    d = sign * g[j]
+                    if decay != 0:
+                        d += decay * p[j]
+                    m[j] += fresh1 * (d - m[j])
+                    v[j] = beta2 * v[j] + fresh2 * (d * d)
+                    p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(v[j]) + eps)
+                continue
+            top = _piece(arrays, i + 4, first, n, like)
             for j in range(n):
                 d = sign * g[j]
                 if decay != 0:
                     d += decay * p[j]
                 m[j] += fresh1 * (d - m[j])
                 v[j] = beta2 * v[j] + fresh2 * (d * d)
-                p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(v[j]) + eps)
-            continue
-        top = _piece(arrays, i + 4, first, n, c)
-        for j in range(n):
-            d = sign * g[j]
-            if decay != 0:
-                d += decay * p[j]
-            m[j] += fresh1 * (d - m[j])
-            v[j] = beta2 * v[j] + fresh2 * (d * d)
-        for j in range(n):
-            top[j] = v[j] if top[j] < v[j] or math.isnan(v[j]) else top[j]
-            p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(top[j]) + eps)
+            for j in range(n):
+                top[j] = v[j] if top[j] < v[j] or math.isnan(v[j]) else top[j]
+                p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(top[j]) + eps)
 
 
 @kernel
 def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    lr, beta1, beta2, eps, decay, decoupled, sign = h[0], h[1], h[2], h[3], h[4], h[5] != 0, h[6]
     width = 6 if h[7] != 0 else 5
-    chunks, total = _chunks(arrays, count, width, width - 1)
-    c = np.empty((count, 9), like.dtype)
-    for i in range(count if chunks >= 0 else 0):
-        step = _piece(arrays, (i + 1) * width - 1, 0, 1, STEP)
-        step[0] += 1
-        t = np.float64(step[0])
-        c[i, 0] = sign
-        c[i, 1] = 0.0 if decoupled else decay
-        c[i, 2] = 1 - lr * decay if decoupled else 1.0
-        c[i, 3] = 1 - beta1
-        c[i, 4] = beta2
-        c[i, 5] = 1 - beta2
-        c[i, 6] = lr / (1 - beta1**t)
-        c[i, 7] = 1 / math.sqrt(1 - beta2**t)
-        c[i, 8] = eps
-    if total >= HEAVY:
-        parallel_for(_adam_part, chunks, (arrays, width, c))
-    else:
-        for part in range(chunks):
-            _adam_part(part, arrays, width, c)
+    chunks, parts = _plan(arrays, count, width, width - 1)
+    if chunks >= 0:
+        _count_steps(arrays, count, width)
+    parallel_for(_adam_part, parts, (parts, chunks, arrays, width, h, like))
     return chunks
 
 
@@ -317,86 +334,75 @@ def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel
-def _rmsprop_part(part: int, arrays: int, width: int, c: np.ndarray) -> None:
+def _rmsprop_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
     lr, alpha, fresh, eps, decay, momentum, centered, sign, zero = (
-        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8],
+        real(h[0]), real(h[1]), real(1 - h[1]), real(h[2]), real(h[3]), real(h[4]), h[5] != 0, real(h[6]), real(0),
     )  # fmt: skip
-    i, start, size = _locate(part, arrays, width)
-    u = np.empty(TILE, c.dtype)
-    for first in range(start, start + size, TILE):
-        n = min(start + size - first, TILE)
-        p = _piece(arrays, i, first, n, c)
-        g = _piece(arrays, i + 1, first, n, c)
-        v = _piece(arrays, i + 2, first, n, c)
-        for j in range(n):
-            d = sign * g[j]
-            if decay != 0:
-                d += decay * p[j]
-            v[j] = alpha * v[j] + fresh * (d * d)
-            u[j] = d if centered != 0 else d / (math.sqrt(v[j]) + eps)
-        if centered != 0:
-            a = _piece(arrays, i + width - 2, first, n, c)
+    u = np.empty(TILE, like.dtype)
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, width)
+        for first in range(start, start + size, TILE):
+            n = min(start + size - first, TILE)
+            p = _piece(arrays, i, first, n, like)
+            g = _piece(arrays, i + 1, first, n, like)
+            v = _piece(arrays, i + 2, first, n, like)
             for j in range(n):
-                a[j] += fresh * (u[j] - a[j])
-                variance = v[j] - a[j] * a[j]  # rounding may take it below zero
-                u[j] /= math.sqrt(zero if variance < 0 else variance) + eps
-        if momentum != 0:
-            b = _piece(arrays, i + 3, first, n, c)
-            for j in range(n):
-                b[j] = momentum * b[j] + u[j]
-                p[j] -= lr * b[j]
-        else:
-            for j in range(n):
-                p[j] -= lr * u[j]
+                d = sign * g[j]
+                if decay != 0:
+                    d += decay * p[j]
+                v[j] = alpha * v[j] + fresh * (d * d)
+                u[j] = d if centered else d / (math.sqrt(v[j]) + eps)
+            if centered:
+                a = _piece(arrays, i + width - 2, first, n, like)
+                for j in range(n):
+                    a[j] += fresh * (u[j] - a[j])
+                    variance = v[j] - a[j] * a[j]  # rounding may take it below zero
+                    u[j] /= math.sqrt(zero if variance < 0 else variance) + eps
+            if momentum != 0:
+                b = _piece(arrays, i + 3, first, n, like)
+                for j in range(n):
+                    b[j] = momentum * b[j] + u[j]
+                    p[j] -= lr * b[j]
+            else:
+                for j in range(n):
+                    p[j] -= lr * u[j]
 
 
 @kernel
 def _rmsprop(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    width = 4 + (h[5] != 0) + (h[6] != 0)
-    chunks, total = _chunks(arrays, count, width, width - 1)
-    c = _rounded(h, like)
-    for i in range(count if chunks >= 0 else 0):
-        _piece(arrays, (i + 1) * width - 1, 0, 1, STEP)[0] += 1
-    if total >= HEAVY:
-        parallel_for(_rmsprop_part, chunks, (arrays, width, c))
-    else:
-        for part in range(chunks):
-            _rmsprop_part(part, arrays, width, c)
+    width = 4 + (h[4] != 0) + (h[5] != 0)
+    chunks, parts = _plan(arrays, count, width, width - 1)
+    if chunks >= 0:
+        _count_steps(arrays, count, width)
+    parallel_for(_rmsprop_part, parts, (parts, chunks, arrays, width, h, like))
     return chunks
 
 
 @kernel
-def _adagrad_part(part: int, arrays: int, coefficients: np.ndarray) -> None:
-    i, start, size = _locate(part, arrays, 4)
-    c = coefficients[i // 4]
-    p = _piece(arrays, i, start, size, c)
-    g = _piece(arrays, i + 1, start, size, c)
-    total = _piece(arrays, i + 2, start, size, c)
-    rate, eps, decay, sign = c[0], c[1], c[2], c[3]
-    for j in range(size):
-        d = sign * g[j]
-        if decay != 0:
-            d += decay * p[j]
-        total[j] += d * d
-        p[j] -= rate * d / (math.sqrt(total[j]) + eps)
+def _adagrad_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
+    eps, decay, sign = real(h[2]), real(h[3]), real(h[4])
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, 4)
+        rate = real(h[0] / (1 + (_steps(arrays, i + 3) - 1) * h[1]))
+        p = _piece(arrays, i, start, size, like)
+        g = _piece(arrays, i + 1, start, size, like)
+        s = _piece(arrays, i + 2, start, size, like)
+        for j in range(size):
+            d = sign * g[j]
+            if decay != 0:
+                d += decay * p[j]
+            s[j] += d * d
+            p[j] -= rate * d / (math.sqrt(s[j]) + eps)
 
 
 @kernel
 def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    chunks, total = _chunks(arrays, count, 4, 3)
-    c = np.empty((count, 4), like.dtype)
-    for i in range(count if chunks >= 0 else 0):
-        step = _piece(arrays, 4 * i + 3, 0, 1, STEP)
-        step[0] += 1
-        c[i, 0] = h[0] / (1 + (np.float64(step[0]) - 1) * h[1])
-        c[i, 1] = h[2]
-        c[i, 2] = h[3]
-        c[i, 3] = h[4]
-    if total >= HEAVY:
-        parallel_for(_adagrad_part, chunks, (arrays, c))
-    else:
-        for part in range(chunks):
-            _adagrad_part(part, arrays, c)
+    chunks, parts = _plan(arrays, count, 4, 3)
+    if chunks >= 0:
+        _count_steps(arrays, count, 4)
+    parallel_for(_adagrad_part, parts, (parts, chunks, arrays, h, like))
     return chunks
 
 
@@ -404,47 +410,43 @@ def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel(reassociate=True)
-def _norm_part(part: int, arrays: int, order: float, sums: np.ndarray) -> None:
-    """The sum of ``abs(g)**order`` over a chunk; for an infinite order the largest or smallest."""
-    i, start, size = _locate(part, arrays, 1)
-    g = _piece(arrays, i, start, size, sums)
-    total, one, exponent = sums.dtype.type(0), sums.dtype.type(1), sums.dtype.type(order)
-    if order == 2:
-        for j in range(size):
-            total += g[j] * g[j]
-    elif order == 1:
-        for j in range(size):
-            total += abs(g[j])
-    elif order == 0:
-        for j in range(size):
-            total += one if g[j] != 0 else 1 - one
-    elif math.isinf(order):
-        total = abs(g[0])
-        for j in range(size):
-            x = abs(g[j])
-            if math.isnan(x) or (x > total if order > 0 else x < total):
-                total = x
-    else:
-        for j in range(size):
-            total += abs(g[j]) ** exponent
-    sums[part] = total
+def _norm_part(part: int, parts: int, chunks: int, arrays: int, order: float, sums: np.ndarray) -> None:
+    """For each chunk the sum of ``abs(g)**order``; for an infinite order the largest or smallest."""
+    real = sums.dtype.type
+    exponent = real(order)
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, 1)
+        g = _piece(arrays, i, start, size, sums)
+        total = real(0)
+        if order == 2:
+            for j in range(size):
+                total += g[j] * g[j]
+        elif order == 0:
+            for j in range(size):
+                total += real(g[j] != 0)
+        elif math.isinf(order):
+            total = abs(g[0])
+            for j in range(size):
+                x = abs(g[j])
+                if math.isnan(x) or (x > total if order > 0 else x < total):
+                    total = x
+        else:
+            for j in range(size):
+                total += abs(g[j]) ** exponent
+        sums[chunk] = total
 
 
 @kernel
 def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
-    chunks, total = _chunks(arrays, count, 1, 1)
+    chunks, parts = _plan(arrays, count, 1, 1)
     sums = np.empty(max(chunks, 0), norms.dtype)
-    if total >= LIGHT:
-        parallel_for(_norm_part, chunks, (arrays, order, sums))
-    else:
-        for part in range(chunks):
-            _norm_part(part, arrays, order, sums)
-    part = 0
+    parallel_for(_norm_part, parts, (parts, chunks, arrays, order, sums))
+    chunk = 0
     for i in range(count if chunks >= 0 else 0):
         norm = 0.0
         for start in range(0, _size(arrays, i), CHUNK):
-            x = np.float64(sums[part])
-            part += 1
+            x = np.float64(sums[chunk])
+            chunk += 1
             if not math.isinf(order):
                 norm += x
             elif start == 0 or math.isnan(x) or (x > norm if order > 0 else x < norm):
@@ -458,24 +460,21 @@ def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
 
 
 @kernel
-def _rescale_part(part: int, arrays: int, c: np.ndarray) -> None:
-    i, start, size = _locate(part, arrays, 1)
-    g = _piece(arrays, i, start, size, c)
-    factor, low, high = c[0], c[1], c[2]
-    for j in range(size):
-        x = factor * g[j]
-        g[j] = low if x < low else high if x > high else x
+def _rescale_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+    real = like.dtype.type
+    factor, limit = real(h[0]), real(h[1])
+    for chunk in range(part, chunks, parts):
+        i, start, size = _locate(chunk, arrays, 1)
+        g = _piece(arrays, i, start, size, like)
+        for j in range(size):
+            x = factor * g[j]
+            g[j] = math.copysign(limit, x) if abs(x) > limit else x
 
 
 @kernel
 def _rescale(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
-    chunks, total = _chunks(arrays, count, 1, 1)
-    c = _rounded(h, like)
-    if total >= LIGHT:
-        parallel_for(_rescale_part, chunks, (arrays, c))
-    else:
-        for part in range(chunks):
-            _rescale_part(part, arrays, c)
+    chunks, parts = _plan(arrays, count, 1, 1)
+    parallel_for(_rescale_part, parts, (parts, chunks, arrays, h, like))
     return chunks
 
 
@@ -565,9 +564,9 @@ def rmsprop(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
     Parameters
     ----------
     arrays : sequence of (p, g, v, [b with momentum], [a where centered], step) for each parameter
-    h : float64 array (lr, alpha, 1 - alpha, eps, decay, momentum, centered, sign, 0)
+    h : float64 array (lr, alpha, eps, decay, momentum, centered, sign)
     """
-    width = 4 + bool(h[5]) + bool(h[6])
+    width = 4 + bool(h[4]) + bool(h[5])
     _update(_rmsprop, arrays, width, width - 1, h)
 
 
@@ -585,7 +584,7 @@ def adagrad(arrays: Sequence[np.ndarray], h: np.ndarray) -> None:
 def rescale(arrays: Sequence[np.ndarray], factor: float, limit: float = math.inf) -> None:
     """Multiply all arrays by `factor`, then clamp them to ``[-limit, limit]``, in place; NaN stays."""
     if arrays:
-        _update(_rescale, arrays, 1, 1, np.array([factor, -limit, limit]))
+        _update(_rescale, arrays, 1, 1, np.array([factor, limit]))
 
 
 def norms(arrays: Sequence[np.ndarray], order: float) -> np.ndarray:

@@ -104,17 +104,14 @@ class RMSprop(Optimizer):
             arrays.append(state["step"]._data)
             used.append(p)
         if used:
-            alpha = group["alpha"]
             values = (
                 float(group["lr"]),
-                alpha,
-                1 - alpha,
+                group["alpha"],
                 group["eps"],
                 group["weight_decay"],
                 momentum,
                 centered,
                 -1.0 if group["maximize"] else 1.0,
-                0.0,
             )
             kernels.rmsprop(arrays, self._hyperparameters(index, values))
             for p in used:

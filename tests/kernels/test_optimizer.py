@@ -45,7 +45,8 @@ def adam(h, p, g, m, v, *rest):
 
 
 def rmsprop(h, p, g, v, *rest):
-    lr, alpha, fresh, eps, decay, mu, centered, sign, _ = h
+    lr, alpha, eps, decay, mu, centered, sign = h
+    fresh = 1 - alpha
     rest = list(rest)
     d = sign * g + decay * p
     v = alpha * v + fresh * d * d
@@ -71,10 +72,10 @@ CASES = {
     "adam": (adam, [0.01, 0.9, 0.99, 1e-3, 0.1, 0, 1, 0]),
     "adamw": (adam, [0.01, 0.9, 0.99, 1e-3, 0.1, 1, -1, 0]),
     "amsgrad": (adam, [0.01, 0.8, 0.9, 1e-3, 0, 0, 1, 1]),
-    "rmsprop": (rmsprop, [0.01, 0.9, 0.1, 1e-3, 0.1, 0, 0, 1, 0]),
-    "rmsprop-momentum": (rmsprop, [0.01, 0.9, 0.1, 1e-3, 0, 0.8, 0, -1, 0]),
-    "rmsprop-centered": (rmsprop, [0.01, 0.9, 0.1, 1e-3, 0, 0, 1, 1, 0]),
-    "rmsprop-both": (rmsprop, [0.01, 0.9, 0.1, 1e-3, 0.1, 0.8, 1, 1, 0]),
+    "rmsprop": (rmsprop, [0.01, 0.9, 1e-3, 0.1, 0, 0, 1]),
+    "rmsprop-momentum": (rmsprop, [0.01, 0.9, 1e-3, 0, 0.8, 0, -1]),
+    "rmsprop-centered": (rmsprop, [0.01, 0.9, 1e-3, 0, 0, 1, 1]),
+    "rmsprop-both": (rmsprop, [0.01, 0.9, 1e-3, 0.1, 0.8, 1, 1]),
     "adagrad": (adagrad, [0.1, 0.05, 1e-3, 0.1, 1]),
 }
 
@@ -259,7 +260,7 @@ def test_centered_rmsprop_survives_a_constant_gradient():
     shape = (50,)
     g = np.linspace(0.1, 3, 50, dtype=np.float32)
     arrays = [np.zeros(shape, np.float32), g, g * g, g * np.float32(1.0000002), np.array(0, np.float32)]
-    h = np.array([0.01, 0.9, 0.1, 1e-3, 0, 0, 1, 1, 0])
+    h = np.array([0.01, 0.9, 1e-3, 0, 0, 1, 1])
     for _ in range(3):
         run("rmsprop-centered", arrays, h)
     assert np.isfinite(arrays[0]).all()
