@@ -1,0 +1,44 @@
+"""Linear algebra, by PyTorch's names: norms, products, inverses, factorizations (``ag.linalg``)."""
+
+from .ops.decomposition import eigh, eigvalsh, qr, svd, svdvals
+from .ops.linalg import (
+    LinAlgError,
+    cholesky,
+    det,
+    inv,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    multi_dot,
+    pinv,
+    slogdet,
+    solve,
+    vecdot,
+    vector_norm,
+)
+from .ops.linalg import linalg_norm as norm
+from .ops.matmul import cross, matmul
+
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cross",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "vecdot",
+    "vector_norm",
+]

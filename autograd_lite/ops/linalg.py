@@ -1,0 +1,650 @@
+"""Norms, and the linear algebra of small dense matrices: inverses, determinants, factorizations.
+
+Derivatives: M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
+algorithmic differentiation" (2008); for the Cholesky factor also I. Murray, arXiv:1602.07527.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.grad_mode import state
+from ..kernels import lapack, reduce
+from ..tensor import Tensor, method
+from .arithmetic import pow, where
+from .creation import eye
+from .decomposition import inverse as inverse_matrix
+from .decomposition import svdvals
+from .elementwise import ElementwisePrimitive, cast, check_broadcast
+from .extremes import amax, amin
+from .matmul import matmul
+from .pointwise import abs, sign
+from .primitive import expand_to, primitive
+from .reduction import Dim, axes_of, keep, root, sum
+from .shape import Ints, adjoint, data_of, numpy_names, unsqueeze
+
+__all__ = ["LinAlgError", "inverse", "logdet", "norm"]
+
+
+class LinAlgError(RuntimeError):
+    """A matrix has no inverse, or no Cholesky factor."""
+
+
+# Norms
+
+
+@primitive(name="sum_of_squares")
+def _squares(x: np.ndarray, *, axes: Ints, keepdims: bool) -> np.ndarray:
+    return reduce.sum_of_squares(x, axes, keepdims)
+
+
+@_squares.derivative("x")
+def _(g: Tensor, x: Tensor, *, axes: Ints, keepdims: bool) -> Tensor:
+    return keep(g * 2, x._data.shape, axes, keepdims) * x
+
+
+@primitive(name="p_norm")
+def _p_norm(x: np.ndarray, *, p: float, axes: Ints, keepdims: bool) -> np.ndarray:
+    return reduce.norm(x, p, axes, keepdims)
+
+
+@_p_norm.derivative("x")
+def _(g: Tensor, x: Tensor, out: Tensor, *, p: float, axes: Ints, keepdims: bool) -> Tensor:
+    shape = x._data.shape
+    length = keep(out, shape, axes, keepdims)
+    share = abs(x) / where(length == 0, 1.0, length)
+    slope = where((x == 0).logical_or(length == 0), 0.0, sign(x) * pow(share, p - 1))
+    return keep(g, shape, axes, keepdims) * slope
+
+
+_is_nonzero = ElementwisePrimitive("count", ("x",), "where(x != 0, 1, 0)", {"x": "0"})
+
+
+def _float_input(op: str, x: Any, dtype: Any = None) -> Tensor:
+    data_of(op, x)
+    if dtype is not None:
+        x = cast(x, dtype=dtypes.to_numpy(dtype))
+    if x._data.dtype.kind != "f":
+        raise RuntimeError(f"{op}: Expected a floating point or complex tensor as input. Got {x.dtype!r}")
+    return x
+
+
+@numpy_names
+def vector_norm(x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The norm of vectors: ``sum(abs(x) ** ord) ** (1 / ord)``.
+
+    Parameters
+    ----------
+    ord : number
+        The order; infinity: the largest element, -infinity: the smallest, 0: how many are not zero.
+    dim : int or sequence of int, optional
+        The dimensions of a vector; default: all.
+    keepdim : bool
+        Keep them in the result, with extent 1.
+    dtype : dtype, optional
+        To convert to first.
+
+    Raises
+    ------
+    RuntimeError
+        For integers, or of nothing where that has no norm.
+
+    Notes
+    -----
+    Gradient: ``g * sign(x) * (abs(x) / out) ** (ord - 1)``, and 0 where the norm is 0.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.vector_norm(ag.tensor([3.0, -4.0]))
+    tensor(5.)
+    """
+    x = _float_input("linalg.vector_norm", x, dtype)
+    axes, order = axes_of(x, dim), float(ord)
+    if (order < 0 or order == math.inf) and 0 in [x._data.shape[a] for a in axes]:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
+            "identity"
+        )
+    if order == 2:
+        return root(_squares(x, axes=axes, keepdims=keepdim))
+    if order == 1:
+        return sum(abs(x), axes or None, keepdim)
+    if order == 0:
+        return sum(_is_nonzero(x), axes or None, keepdim)
+    if math.isinf(order):
+        return (amax if order > 0 else amin)(abs(x), axes or None, keepdim)
+    return _p_norm(x, p=order, axes=axes, keepdims=keepdim)
+
+
+@numpy_names
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """The norm of matrices.
+
+    Parameters
+    ----------
+    ord : "fro", "nuc", 1, -1, 2, -2, infinity or -infinity
+        The root of the sum of squares; the sum of the singular values; the largest (smallest) column sum of
+        absolute values; the largest (smallest) singular value; the largest (smallest) row sum.
+    dim : pair of int
+        The dimensions of a matrix.
+    keepdim : bool
+        Keep them in the result, with extent 1.
+
+    Raises
+    ------
+    RuntimeError
+        For integers, fewer than two dimensions, or another order.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> x = ag.tensor([[1.0, -2.0], [3.0, 4.0]])
+    >>> ag.linalg.matrix_norm(x, 1), ag.linalg.matrix_norm(x, float("inf"))
+    (tensor(6.), tensor(7.))
+    """
+    A = _float_input("linalg.matrix_norm", A, dtype)
+    if A._data.ndim < 2:
+        raise RuntimeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
+    if isinstance(dim, int) or len(dim) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
+    rows, columns = (A._dim(d) for d in dim)
+    if rows == columns:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got {tuple(dim)}")
+    if ord == "fro":
+        return vector_norm(A, 2, (rows, columns), keepdim)
+    if ord in (1, -1, math.inf, -math.inf):
+        first, second = (rows, columns) if ord in (1, -1) else (columns, rows)
+        sums = sum(abs(A), first, True)
+        result = (amax if ord > 0 else amin)(sums, second, True)
+    elif ord in ("nuc", 2, -2):
+        values = svdvals(A.movedim((rows, columns), (-2, -1)))
+        pick = sum if ord == "nuc" else amax if ord == 2 else amin
+        result = pick(values, -1)
+        return result.unsqueeze(min(rows, columns)).unsqueeze(max(rows, columns)) if keepdim else result
+    else:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    return result if keepdim else result.squeeze((rows, columns))
+
+
+@numpy_names
+def linalg_norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The norm of vectors or of matrices.
+
+    Parameters
+    ----------
+    ord : number or str, optional
+        The order, see `vector_norm` and `matrix_norm`; default: the root of the sum of squares.
+    dim : int or pair of int, optional
+        Of a vector or of a matrix. Default: all; with an order, a 1-D tensor is a vector, a 2-D one a matrix.
+    keepdim : bool
+        Keep them in the result, with extent 1.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.norm(ag.tensor([[3.0, 4.0], [6.0, 8.0]]), dim=1)
+    tensor([ 5., 10.])
+    """
+    ndim = data_of("linalg.norm", A).ndim
+    if ord is None:
+        return vector_norm(A, 2, dim, keepdim, dtype=dtype)
+    if dim is None:
+        if ndim not in (1, 2):
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {ndim}D."
+            )
+        dims: tuple[int, ...] = tuple(range(ndim))
+    else:
+        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) == 2 or isinstance(ord, str):
+        return matrix_norm(A, ord, dims, keepdim, dtype=dtype)
+    return vector_norm(A, ord, dims, keepdim, dtype=dtype)
+
+
+@numpy_names
+def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """The norm over dimensions, of all elements by default.
+
+    Parameters
+    ----------
+    p : number, "fro" or "nuc"
+        The order; "fro" is 2, "nuc" the sum of the singular values of matrices.
+    dim : int or sequence of int, optional
+        The dimensions; default: all.
+    keepdim : bool
+        Keep them in the result, with extent 1.
+
+    Notes
+    -----
+    Gradient: as of `linalg.vector_norm`; 0 where the norm is 0.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.norm(ag.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
+    """
+    data_of("norm", input)
+    if p == "nuc":
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)  # type: ignore[arg-type]
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"norm: only 'fro', 'nuc' and numbers are orders, got {p!r}")
+    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+
+
+# Square matrices
+
+
+def _square(op: str, x: Any) -> Tensor:
+    shape = data_of(op, x, "A").shape
+    if len(shape) < 2:
+        raise RuntimeError(f"{op}: The input tensor A must have at least 2 dimensions.")
+    if shape[-1] != shape[-2]:
+        raise RuntimeError(
+            f"{op}: A must be batches of square matrices, but they are {shape[-2]} by {shape[-1]} matrices"
+        )
+    return _float_input(op, x)
+
+
+def _batch(x: Tensor, failure: lapack.Singular) -> str:
+    return f"(Batch element {failure.batch}): " if x._data.ndim > 2 else ""
+
+
+def _times(*matrices: Tensor) -> Tensor:
+    product = matrices[0]
+    for m in matrices[1:]:
+        product = matmul(product, m)
+    return product
+
+
+def inv(A: Tensor) -> Tensor:
+    """The inverse of square matrices.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., n, n)
+        The matrices.
+
+    Raises
+    ------
+    LinAlgError
+        If a matrix is singular.
+    RuntimeError
+        If they are not square, or not of floating point.
+
+    Notes
+    -----
+    Gradient: ``-out.mT @ g @ out.mT``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.inv(ag.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
+    A = _square("linalg.inv", A)
+    try:
+        return inverse_matrix(A)
+    except lapack.Singular as failure:
+        raise LinAlgError(
+            f"linalg.inv: {_batch(A, failure)}The inversion could not be completed because the input matrix is singular."
+        ) from None
+
+
+def inverse(input: Tensor) -> Tensor:
+    """The inverse of square matrices; see `linalg.inv`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.inverse(ag.tensor([[2.0]]))
+    tensor([[0.5000]])
+    """
+    return inv(input)
+
+
+@primitive(name="linalg_solve")
+def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return lapack.solve(a, b)
+
+
+@_solve.derivative("a", "b")
+def _(g: Tensor, a: Tensor, out: Tensor, *, needs: tuple[bool, ...]) -> tuple[Tensor | None, Tensor]:
+    for_b = _solve(adjoint(a), g)
+    return -matmul(for_b, adjoint(out)) if needs[0] else None, for_b
+
+
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """The solution X of ``A @ X = B``.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., n, n)
+        The matrices.
+    B : Tensor of shape (..., n, k), or (n,) or (..., n)
+        The right-hand sides; vectors if `B` is 1-D or has the batch dimensions of `A` and one more.
+    left : bool
+        False: solve ``X @ A = B``.
+
+    Raises
+    ------
+    LinAlgError
+        If a matrix is singular.
+    RuntimeError
+        If the shapes do not match.
+
+    Notes
+    -----
+    Gradient: ``solve(A.mT, g)`` for `B`, and minus that times ``X.mT`` for `A`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.solve(ag.tensor([[2.0, 0.0], [0.0, 4.0]]), ag.tensor([2.0, 2.0]))
+    tensor([1.0000, 0.5000])
+    """
+    A = _square("linalg.solve", A)
+    a, b = A._data.shape, data_of("linalg.solve", B, "B").shape
+    if B._data.dtype != A._data.dtype:
+        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found {A.dtype!r} and {B.dtype!r}")
+    vector = len(b) == 1 or (len(b) == len(a) - 1 and b == a[:-1])
+    if vector:
+        B, b = unsqueeze(B, -1), (*b, 1)
+    if not b or a[-1] != b[-2 if left else -1]:
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation {'AX' if left else 'XA'} = B "
+            f"({a[-2]}x{a[-1]} and {'x'.join(map(str, b[-2:]))})"
+        )
+    if not left:
+        return adjoint(solve(adjoint(A), adjoint(B)))
+    batch = check_broadcast("linalg.solve", (a[:-2], b[:-2]))
+    try:
+        x = _solve(expand_to(A, shape=(*batch, *a[-2:])), expand_to(B, shape=(*batch, *b[-2:])))
+    except lapack.Singular as failure:
+        raise LinAlgError(
+            f"linalg.solve: {_batch(A, failure)}The solver failed because the input matrix is singular."
+        ) from None
+    return x.squeeze(-1) if vector else x
+
+
+@primitive(name="linalg_det")
+def _det(a: np.ndarray) -> np.ndarray:
+    return lapack.determinant(a)
+
+
+@_det.derivative("a")
+def _(g: Tensor, a: Tensor, out: Tensor) -> Tensor:
+    return (g * out).unsqueeze(-1).unsqueeze(-1) * adjoint(inv(a))
+
+
+@_det.fused("a")
+def _(g: np.ndarray, a: np.ndarray) -> np.ndarray:
+    return lapack.determinant_slope(g, a)
+
+
+def det(A: Tensor) -> Tensor:
+    """The determinant of square matrices.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., n, n)
+        The matrices.
+
+    Notes
+    -----
+    Gradient: ``g * out * inv(A).mT``; for singular matrices too, by the singular value decomposition. A second
+    derivative asks for invertible matrices.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.det(ag.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor(8.)
+    """
+    return _det(_square("linalg.det", A))
+
+
+@primitive(name="linalg_slogdet")
+def _slogdet(a: np.ndarray) -> Any:
+    sign_of, logarithm = lapack.log_determinant(a)
+    return logarithm, {"sign": sign_of}
+
+
+@_slogdet.derivative("a")
+def _(g: Tensor, a: Tensor) -> Tensor:
+    return g.unsqueeze(-1).unsqueeze(-1) * adjoint(inv(a))
+
+
+_SLogDet = namedtuple("slogdet", ["sign", "logabsdet"])  # type: ignore[name-match]  # noqa: PYI024
+
+
+def slogdet(A: Tensor) -> Any:
+    """Sign and logarithm of the absolute value of the determinant, which does not overflow.
+
+    Returns
+    -------
+    namedtuple (sign, logabsdet)
+        The sign has no gradient.
+
+    Notes
+    -----
+    Gradient of the logarithm: ``g * inv(A).mT``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.slogdet(ag.tensor([[-1.0, 0.0], [0.0, 1.0]]))
+    slogdet(sign=tensor(-1.), logabsdet=tensor(0.))
+    """
+    A = _square("linalg.slogdet", A)
+    logarithm, extras = _slogdet.run(A)
+    return _SLogDet(_without_gradient(extras["sign"]), logarithm)
+
+
+def _without_gradient(array: np.ndarray) -> Tensor:
+    made = Tensor(array)
+    made._inference = state.inference
+    return made
+
+
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of the determinant: NaN if that is negative, -inf if it is zero.
+
+    Notes
+    -----
+    Gradient: ``g * inv(input).mT``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.logdet(ag.eye(2))
+    tensor(0.)
+    """
+    sign_of, logarithm = slogdet(input)
+    return where(sign_of < 0, float("nan"), logarithm)
+
+
+@primitive(name="linalg_cholesky")
+def _cholesky(a: np.ndarray) -> np.ndarray:
+    return lapack.cholesky(a)
+
+
+@_cholesky.derivative("a")
+def _(g: Tensor, out: Tensor) -> Tensor:
+    inner = matmul(adjoint(out), g).tril()
+    inner = inner - 0.5 * (inner - inner.tril(-1))
+    back = inverse_matrix(out)
+    both = _times(adjoint(back), inner, back)
+    return 0.5 * (both + adjoint(both))
+
+
+def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """The lower triangular L of ``A = L @ L.mT``, for symmetric positive definite matrices.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., n, n)
+        The matrices, of which the lower triangles are read.
+    upper : bool
+        Return ``L.mT`` instead.
+
+    Raises
+    ------
+    LinAlgError
+        If a matrix is not positive definite.
+
+    Notes
+    -----
+    Gradient: symmetric; ``inv(L).mT @ phi(L.mT @ g) @ inv(L)``, where phi keeps the lower triangle and halves the
+    diagonal (Murray, section 2).
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.cholesky(ag.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
+    A = _square("linalg.cholesky", A)
+    try:
+        factor = _cholesky(A)
+    except lapack.Singular as failure:
+        raise LinAlgError(
+            f"linalg.cholesky: {_batch(A, failure)}The factorization could not be completed because the input is not "
+            "positive-definite."
+        ) from None
+    return adjoint(factor) if upper else factor
+
+
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    """The `n`-th power of square matrices, by repeated squaring; of the inverse, for negative `n`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.matrix_power(ag.tensor([[1.0, 1.0], [0.0, 1.0]]), 10)
+    tensor([[ 1., 10.],
+            [ 0.,  1.]])
+    """
+    A = _square("linalg.matrix_power", A)
+    if n < 0:
+        A, n = inv(A), -n
+    result = None
+    while n:
+        if n & 1:
+            result = A if result is None else matmul(result, A)
+        n >>= 1
+        A = matmul(A, A) if n else A
+    if result is None:
+        return expand_to(eye(A._data.shape[-1], dtype=A.dtype), shape=A._data.shape).clone()
+    return result
+
+
+# Any matrices
+
+
+def _matrices(op: str, x: Any) -> Tensor:
+    if data_of(op, x, "A").ndim < 2:
+        raise RuntimeError(f"{op}: The input tensor A must have at least 2 dimensions.")
+    return _float_input(op, x)
+
+
+def _tolerance(x: Tensor, rtol: float | None) -> float:
+    return max(x._data.shape[-2:]) * float(np.finfo(x._data.dtype).eps) if rtol is None else rtol
+
+
+@primitive(name="linalg_pinv")
+def _pinv(a: np.ndarray, *, rtol: float) -> np.ndarray:
+    return lapack.pseudoinverse(a, rtol)
+
+
+@_pinv.derivative("a")
+def _(g: Tensor, a: Tensor, out: Tensor) -> Tensor:
+    p, q, h = out, adjoint(out), adjoint(g)
+    beside = h - _times(a, p, h)
+    under = h - _times(h, p, a)
+    return _times(beside, p, q) + _times(q, p, under) - _times(q, g, q)
+
+
+def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
+    """The Moore-Penrose pseudoinverse.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., m, n)
+        The matrices, of constant rank near by where a gradient is asked for.
+    rtol : float, optional
+        Singular values below `rtol` times the largest count as zero; default: max(m, n) * eps.
+
+    Notes
+    -----
+    Gradient: Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
+    variables separate" (1973), equation 4.12.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.pinv(ag.tensor([[2.0], [0.0]]))
+    tensor([[0.5000, 0.0000]])
+    """
+    A = _matrices("linalg.pinv", A)
+    return _pinv(A, rtol=_tolerance(A, rtol))
+
+
+def matrix_rank(A: Tensor, *, rtol: float | None = None) -> Tensor:
+    """The rank: how many singular values are not (nearly) zero; no gradient.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.matrix_rank(ag.ones(2, 2))
+    tensor(1)
+    """
+    A = _matrices("linalg.matrix_rank", A)
+    return Tensor(lapack.rank(A._data, _tolerance(A, rtol)))
+
+
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
+    """The product of several matrices, from the left to the right.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.multi_dot([ag.ones(1, 2), ag.ones(2, 3), ag.ones(3, 1)])
+    tensor([[6.]])
+    """
+    if len(tensors) < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")
+    return _times(*tensors)
+
+
+@numpy_names
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    """The dot products of vectors along `dim`, with broadcasting.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.linalg.vecdot(ag.ones(2, 3), ag.ones(3))
+    tensor([3., 3.])
+    """
+    return sum(x * y, dim)
+
+
+for _function in (inverse, logdet, norm):
+    method(_function)
+method(det)
+method(slogdet)
+method(matrix_power)
+method(cholesky)
+method(pinv, name="pinverse")
