@@ -607,7 +607,7 @@ def _copy(input: Tensor, other: Tensor) -> Tensor:
         )
     if other._data.dtype != input._data.dtype:
         other = cast(other, dtype=input._data.dtype)
-    return other.expand(shape) if other._data.shape != shape else other + 0 if other is input else other
+    return other.expand(shape)  # a node of its own, also where `other` is a leaf of that shape
 
 
 # Methods and operators
