@@ -329,8 +329,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             raise RuntimeError(f'pad: Padding mode "{mode}" doesn\'t take in value argument')
         if len(widths) not in (1, 2, 3) or len(shape) - len(widths) not in (1, 2):
             raise NotImplementedError(f"pad: Padding size {len(margins)} is not supported for {len(shape)}D input tensor.")
-        sources = {dim: _source(mode, shape, dim, *width) for dim, width in widths.items()}
-        for dim, source in sources.items():
+        for dim, source in {dim: _source(mode, shape, dim, *width) for dim, width in widths.items()}.items():
             if source is not None:
                 input = index_select(input, dim, Tensor(source))
         return input if input._data.shape != shape else clone(input)
@@ -370,7 +369,8 @@ def _source(mode: str, shape: Ints, dim: int, before: int, after: int) -> np.nda
     if mode == "replicate":
         return places.clip(0, extent - 1)
     if mode == "circular":
-        return places % extent
+        first, last = max(-before, 0), min(extent, extent + after)  # what negative margins leave
+        return first + (places - first) % max(last - first, 1)
     return extent - 1 - np.abs(extent - 1 - np.abs(places))
 
 

@@ -555,3 +555,4 @@ for _function in (*_IN_PLACE, gather, take, take_along_dim, nonzero, argwhere, b
     method(_function)
 for _function in _IN_PLACE:
     method(inplace(_function), name=f"{_function.__name__}_")
+method(lambda self, condition, other: where(condition, self, other), name="where")
