@@ -120,9 +120,7 @@ class DataLoader(Generic[T]):
             self.batch_size = None
         elif not stream:
             if sampler is None:
-                sampler = (
-                    RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-                )
+                sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
             if batch_size is not None:
                 batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.sampler = sampler
@@ -235,11 +233,10 @@ class _Iterator(Iterator[Any]):
         self._prefetch = loader.prefetch_factor or 0
         self._abandoned = threading.Event()
         if self._workers:
+            self._loader = loader  # which ends persistent workers when it dies
             self._pool = loader._acquire_pool()
             # No reference from the pool or its tasks back to here: the iterator must die when it is dropped.
-            self._close = weakref.finalize(
-                self, _abandon, self._abandoned, None if loader._pool else self._pool
-            )
+            self._close = weakref.finalize(self, _abandon, self._abandoned, None if loader._pool else self._pool)
 
     def _start(self, loader: DataLoader[Any]) -> None:
         raise NotImplementedError
@@ -450,10 +447,6 @@ def _check_options(
     if sampler is not None and shuffle:
         raise ValueError("sampler option is mutually exclusive with shuffle")
     if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
-        raise ValueError(
-            "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
-        )
+        raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
     if batch_size is None and drop_last:
-        raise ValueError(
-            "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
-        )
+        raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")

@@ -153,9 +153,7 @@ class StackDataset(Dataset[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if bool(args) == bool(kwargs):
-            raise ValueError(
-                "StackDataset expects data sets either by position or by keyword, and at least one"
-            )
+            raise ValueError("StackDataset expects data sets either by position or by keyword, and at least one")
         self.datasets: Any = args or kwargs
         lengths = {len(d) for d in (args or kwargs.values())}
         if len(lengths) > 1:
@@ -268,9 +266,7 @@ class Subset(Dataset[T]):
         return inner(np.asarray(self.indices, np.int64)[checked(indices, len(self))])
 
 
-def random_split(
-    dataset: Any, lengths: Sequence[int | float], generator: Generator | None = None
-) -> list[Subset[Any]]:
+def random_split(dataset: Any, lengths: Sequence[int | float], generator: Generator | None = None) -> list[Subset[Any]]:
     """Split a data set at random into parts that do not overlap.
 
     Parameters
@@ -299,11 +295,11 @@ def random_split(
     """
     total = len(dataset)
     sizes: list[int]
-    if math.isclose(sum(lengths), 1) and sum(lengths) <= 1 + 1e-9 and (total != 1 or not _integers(lengths)):
+    if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         for fraction in lengths:
             if not 0 <= fraction <= 1:
                 raise ValueError(f"random_split: fractions must lie in [0, 1], got {list(lengths)}")
-        sizes = [math.floor(total * fraction + 1e-9) for fraction in lengths]
+        sizes = [math.floor(total * fraction) for fraction in lengths]
         for i in range(total - sum(sizes)):
             sizes[i % len(sizes)] += 1
         for i, size in enumerate(sizes):

@@ -214,9 +214,7 @@ class WeightedRandomSampler(_SeededSampler):
             raise TypeError(f"replacement should be a boolean value, but got replacement={replacement!r}")
         self.weights = np.asarray(weights._data if isinstance(weights, Tensor) else weights, np.float64)
         if self.weights.ndim != 1:
-            raise ValueError(
-                f"weights should be a 1d sequence but given weights have shape {self.weights.shape}"
-            )
+            raise ValueError(f"weights should be a 1d sequence but given weights have shape {self.weights.shape}")
         if not np.isfinite(self.weights).all() or (self.weights < 0).any() or not self.weights.any():
             raise ValueError("weights should be finite and not negative, and at least one of them positive")
         if not replacement and self.num_samples > np.count_nonzero(self.weights):

@@ -90,9 +90,7 @@ class Slot:
 class Pool:
     """Threads that work off tasks; one queue for all, or one each where a task belongs to one worker."""
 
-    def __init__(
-        self, dataset: Any, num_workers: int, own_queues: bool, init: Callable[[int], None] | None
-    ) -> None:
+    def __init__(self, dataset: Any, num_workers: int, own_queues: bool, init: Callable[[int], None] | None) -> None:
         self.num_workers = num_workers
         self.stopped = threading.Event()
         shared: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -109,9 +107,7 @@ class Pool:
         for thread in self.threads:
             thread.start()
 
-    def submit(
-        self, worker: int, seed: int, number: int, task: Callable[[], Any], abandoned: threading.Event
-    ) -> Slot:
+    def submit(self, worker: int, seed: int, number: int, task: Callable[[], Any], abandoned: threading.Event) -> Slot:
         """Have `task` done unless `abandoned` is set by then; by `worker` if workers have their own "
         "queues."""
         slot = Slot()
@@ -142,6 +138,7 @@ def _work(
             init(info.id)
         except Exception as error:
             failed = error
+    broken = failed is not None
     while True:
         item = tasks.get()
         if item is None or stopped.is_set():
@@ -151,11 +148,13 @@ def _work(
             continue
         _local.info = WorkerInfo(info.id, info.num_workers, (seed + info.id) % 2**63, info.dataset)
         try:
-            if failed is not None:
-                raise failed
+            if broken:
+                # The error itself once only: its traceback will hold on to the iteration that raises it.
+                first, failed = failed, None
+                raise first or RuntimeError(f"worker_init_fn failed in worker {info.id}")
             with fetching(seed, number):
                 slot.value = task()
         except BaseException as error:
             slot.error = error
         slot.ready.set()
-        del item, slot, task  # while waiting, hold on to no batch and no data set's iterator
+        first = item = slot = task = None  # while waiting, hold on to no batch and no error

@@ -36,9 +36,7 @@ def not_found(
     """The error for a missing file: what, where it was looked for, under which names, what to do."""
     places = ", ".join(str(Path(root, folder)) for folder in ("", *folders))
     hint = "" if Path(root).is_dir() else f" ({os.fspath(root)!r} is not a folder)"
-    return DatasetNotFoundError(
-        f"{what} not found{hint}: looked for {' or '.join(names)} in {places}. {remedy}"
-    )
+    return DatasetNotFoundError(f"{what} not found{hint}: looked for {' or '.join(names)} in {places}. {remedy}")
 
 
 class Arrays(Dataset[Any]):
@@ -50,13 +48,13 @@ class Arrays(Dataset[Any]):
         All images, as they are stored. May be replaced, together with `targets`, by a selection.
     targets : Tensor
         Their labels, int64.
-    classes : list of str
+    classes : sequence of str
         The names of the labels.
     """
 
     data: Any
     targets: Any
-    classes: list[str]
+    classes: Sequence[str]
     transform: Callable[[Any], Any] | None
     target_transform: Callable[[Any], Any] | None
 

@@ -42,7 +42,8 @@ def cached(
 
 def _load(path: Path, layout: dict[str, tuple[str, tuple[int | None, ...]]]) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:  # the zip format has a checksum for each array
+        # The zip format has a checksum for each array.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in layout}
     except FileNotFoundError:
         return None
@@ -69,6 +70,4 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        warnings.warn(
-            f"{path} could not be written ({error}), so it will be made anew each time", stacklevel=4
-        )
+        warnings.warn(f"{path} could not be written ({error}), so it will be made anew each time", stacklevel=4)

@@ -214,9 +214,7 @@ def _bar(name: str, total: int | None, have: int, progress: bool) -> Iterator[An
             bar.show()
             print(file=sys.stderr)
     else:
-        with tqdm(
-            desc=name, total=total, initial=have, unit="B", unit_scale=True, unit_divisor=1024
-        ) as shown:
+        with tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, unit_divisor=1024) as shown:
             yield shown.update
 
 

@@ -157,9 +157,7 @@ def distances(masks: np.ndarray, reach: int) -> np.ndarray:
     """
     far = np.float32((reach + 1) ** 2)
     height, width = masks.shape[1:]
-    padded = np.pad(
-        np.where(masks, np.float32(0), far), ((0, 0), (reach, reach), (reach, reach)), constant_values=far
-    )
+    padded = np.pad(np.where(masks, np.float32(0), far), ((0, 0), (reach, reach), (reach, reach)), constant_values=far)
     best = padded[:, :, reach : reach + width].copy()
     for step in range(1, reach + 1):
         near = np.minimum(
@@ -169,9 +167,7 @@ def distances(masks: np.ndarray, reach: int) -> np.ndarray:
         np.minimum(best, near + np.float32(step * step), out=best)
     squared = best[:, reach : reach + height].copy()
     for step in range(1, reach + 1):
-        near = np.minimum(
-            best[:, reach - step : reach - step + height], best[:, reach + step : reach + step + height]
-        )
+        near = np.minimum(best[:, reach - step : reach - step + height], best[:, reach + step : reach + step + height])
         np.minimum(squared, near + np.float32(step * step), out=squared)
     return np.minimum(np.sqrt(squared), np.float32(reach))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tarfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import numpy as np
 from ._base import Arrays, find_file, not_found
 from ._cache import cached
 from ._download import download
-from .folder import ImageFolder
+from .folder import ImageFolder, read_tar
 
 RECORD = 1 + 3 * 32 * 32
 
@@ -63,7 +61,7 @@ class CIFAR10(Arrays):
     md5 = "c32a1d4ab5d03f1284b67883e8d87530"
     base_folder = "cifar-10-batches-bin"
     jpeg_archive = "cifar10_jpg.tar.xz"
-    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
     def __init__(
         self,
@@ -91,9 +89,7 @@ class CIFAR10(Arrays):
         self.transform, self.target_transform = transform, target_transform
 
     def _download(self) -> Path:
-        return download(
-            [mirror + self.filename for mirror in self.mirrors], self.root / self.filename, md5=self.md5
-        )
+        return download([mirror + self.filename for mirror in self.mirrors], self.root / self.filename, md5=self.md5)
 
     @property
     def _batches(self) -> list[str]:
@@ -107,21 +103,12 @@ class CIFAR10(Arrays):
                     raise RuntimeError(f"{path} is incomplete: {name} is missing")
                 batches.append(self._parse((path / name).read_bytes(), str(path / name)))
             return batches
-        wanted = {f"{self.base_folder}/{name}": i for i, name in enumerate(self._batches)}
-        found: dict[int, np.ndarray] = {}
-        try:
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    number = wanted.get(member.name.removeprefix("./"))
-                    if number is not None:
-                        file = archive.extractfile(member)
-                        assert file is not None
-                        found[number] = self._parse(file.read(), f"{path}/{member.name}")
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise RuntimeError(f"{path} is truncated or corrupt ({error}). Get the file again.") from error
-        if len(found) < len(wanted):
-            raise RuntimeError(f"{path} is not {self.filename}: it holds {len(found)} of {', '.join(wanted)}")
-        return [found[i] for i in range(len(wanted))]
+        members = read_tar(path, self.base_folder + "/")
+        for name in self._batches:
+            if name not in members:
+                raise RuntimeError(f"{path} is not {self.filename}: it has no {self.base_folder}/{name}")
+            batches.append(self._parse(members[name], f"{path}/{self.base_folder}/{name}"))
+        return batches
 
     def _parse(self, content: bytes, name: str) -> np.ndarray:
         if not content or len(content) % RECORD:
@@ -140,7 +127,7 @@ class CIFAR10(Arrays):
 
         def decode() -> dict[str, np.ndarray]:
             pictures = ImageFolder(path / part)
-            if pictures.classes != self.classes:
+            if tuple(pictures.classes) != self.classes:
                 raise RuntimeError(
                     f"{path}: expected the folders {', '.join(self.classes)} in {part}, got "
                     f"{', '.join(pictures.classes)}"

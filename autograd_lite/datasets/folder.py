@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -92,11 +92,9 @@ class Tree:
             return
         archive = next((p for p in (self.root, *self.root.parents) if p.is_file()), None)
         if archive is None:
-            raise DatasetNotFoundError(
-                f"{self.root} not found: expected a folder, a tar archive, or a folder in one"
-            )
+            raise DatasetNotFoundError(f"{self.root} not found: expected a folder, a tar archive, or a folder in one")
         inside = self.root.relative_to(archive).as_posix()
-        self._members = _read_tar(archive, "" if inside == "." else inside + "/")
+        self._members = read_tar(archive, "" if inside == "." else inside + "/")
         self.names = sorted(self._members)
         if not self.names and inside != ".":
             raise DatasetNotFoundError(f"{archive} holds no folder {inside}")
@@ -113,7 +111,7 @@ class Tree:
         return file
 
 
-def _read_tar(path: Path, prefix: str) -> dict[str, bytes]:
+def read_tar(path: Path, prefix: str) -> dict[str, bytes]:
     """The regular files below `prefix` in an archive, by their names without it."""
     members = {}
     try:
@@ -127,6 +125,13 @@ def _read_tar(path: Path, prefix: str) -> dict[str, bytes]:
                     if len(content) != member.size:
                         raise EOFError(f"{name} ends early")
                     members[name.removeprefix(prefix)] = content
+            # An archive ends with empty blocks; tarfile takes a cut one for ended as well.
+            assert archive.fileobj is not None
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise EOFError("the end is missing")
+            while archive.fileobj.read(1 << 20):  # on to the checksum
+                pass
     except (tarfile.TarError, EOFError, LZMAError, zlib.error, OSError) as error:
         raise RuntimeError(
             f"{path} is truncated, corrupt, or not a tar archive ({error}). Get the file again."
@@ -210,14 +215,8 @@ class ImageFolder(Dataset[Any]):
         self.targets = [label for _, label in self.samples]
         empty = set(self.classes) - {self.classes[label] for label in self.targets}
         if empty and not allow_empty:
-            wanted = (
-                ""
-                if is_valid_file
-                else f"; pictures are files named {', '.join('*' + e for e in IMG_EXTENSIONS)}"
-            )
-            raise DatasetNotFoundError(
-                f"{root}: no picture for the classes {', '.join(sorted(empty))}{wanted}"
-            )
+            wanted = "" if is_valid_file else f"; pictures are files named {', '.join('*' + e for e in IMG_EXTENSIONS)}"
+            raise DatasetNotFoundError(f"{root}: no picture for the classes {', '.join(sorted(empty))}{wanted}")
 
     def _class_names(self, folders: set[str]) -> list[str]:
         if self.root.is_dir():  # folders without any file are classes as well
@@ -300,9 +299,10 @@ class Flowers17(ImageFolder):
 
     names = (
         "Daffodil", "Snowdrop", "Lily Valley", "Bluebell", "Crocus", "Iris", "Tigerlily", "Tulip",
-        "Fritillary", "Sunflower", "Daisy", "Colts' Foot", "Dandelion", "Cowslip", "Buttercup", "Windflower", "Pansy",
+        "Fritillary", "Sunflower", "Daisy", "Colts' Foot", "Dandelion", "Cowslip", "Buttercup",
+        "Windflower", "Pansy",
     )  # fmt: skip
-    splits = {"train": (0, 1), "valid": (2,), "test": (3,)}
+    splits: ClassVar[dict[str, tuple[int, ...]]] = {"train": (0, 1), "valid": (2,), "test": (3,)}
     per_class = 80
 
     def __init__(

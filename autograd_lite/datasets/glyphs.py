@@ -74,7 +74,7 @@ class Glyphs(Arrays):
     (autograd_lite.Size([1800, 1, 32, 32]), autograd_lite.float32, 'K')
     """
 
-    classes = list(CLASSES)
+    classes = CLASSES
     splits = tuple(SPLITS)
 
     def __init__(

@@ -8,9 +8,9 @@ import os
 import string
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,9 +52,7 @@ def _parse_idx(content: bytes, name: str) -> np.ndarray:
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise RuntimeError(
-                f"{name} is truncated or corrupt: gzip says '{error}'. Get the file again."
-            ) from error
+            raise RuntimeError(f"{name} is truncated or corrupt: gzip says '{error}'. Get the file again.") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_DTYPES or content[3] == 0:
         raise RuntimeError(
             f"{name} is not an IDX file: expected two zero bytes, a type code and a number of "
@@ -145,10 +143,10 @@ class MNIST(Arrays):
         ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
         ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
     )
-    classes = [
+    classes: Sequence[str] = (
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four",
         "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
-    ]  # fmt: skip
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -212,10 +210,10 @@ class FashionMNIST(MNIST):
         ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
         ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
     )
-    classes = [
+    classes = (
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
         "Ankle boot",
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 class KMNIST(MNIST):
@@ -227,7 +225,7 @@ class KMNIST(MNIST):
     --------
     >>> import autograd_lite as ag
     >>> ag.datasets.KMNIST.classes[:3]
-    ['o', 'ki', 'su']
+    ('o', 'ki', 'su')
     """
 
     mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
@@ -237,7 +235,7 @@ class KMNIST(MNIST):
         ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
         ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
     )
-    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+    classes = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 _MERGED = set("cijklmopsuvwxyz")
@@ -276,7 +274,7 @@ class EMNIST(MNIST):
     mirrors = ("https://biometrics.nist.gov/cs_links/EMNIST/",)
     resources = (("gzip.zip", "58c8d27c78d21e728a6bc7b3cc06412e"),)
     splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
-    classes_split_dict = {
+    classes_split_dict: ClassVar[dict[str, list[str]]] = {
         "byclass": sorted(_ALL),
         "bymerge": sorted(_ALL - _MERGED),
         "balanced": sorted(_ALL - _MERGED),
@@ -297,7 +295,7 @@ class EMNIST(MNIST):
         if split not in self.splits:
             raise ValueError(f"EMNIST: unknown split {split!r}, expected one of {', '.join(self.splits)}")
         self.root, self.split, self.train = Path(root), split, train
-        self.classes = list(self.classes_split_dict[split])
+        self.classes = self.classes_split_dict[split]
         stem = f"emnist-{split}-{'train' if train else 'test'}"
         names = [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
         if download and self._zip() is None and any(self._find(name) is None for name in names):
@@ -333,16 +331,10 @@ class EMNIST(MNIST):
         if path is None or self.split == "letters":  # that one maps to two codes a label
             return
         try:
-            rows = [
-                [int(field) for field in line.split()]
-                for line in path.read_text().splitlines()
-                if line.strip()
-            ]
+            rows = [[int(field) for field in line.split()] for line in path.read_text().splitlines() if line.strip()]
             classes = [chr(code) for _, code in sorted(rows)]
         except ValueError as error:
-            raise RuntimeError(
-                f"{path} is not an EMNIST mapping: expected lines 'label code' ({error})"
-            ) from error
+            raise RuntimeError(f"{path} is not an EMNIST mapping: expected lines 'label code' ({error})") from error
         if classes != self.classes:
             raise RuntimeError(
                 f"{path} maps the labels to {''.join(classes)!r}, expected {''.join(self.classes)!r}: "

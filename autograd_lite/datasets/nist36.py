@@ -48,7 +48,7 @@ class NIST36(Arrays):
     'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
     """
 
-    classes = list(CLASSES)
+    classes = CLASSES
     splits = ("train", "valid", "test")
 
     def __init__(
@@ -92,8 +92,7 @@ def _read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise RuntimeError(f"{path} is in MATLAB's version 7.3 format; save it with -v7") from error
     except Exception as error:  # SciPy lets errors of many types through when a file is damaged
         raise RuntimeError(
-            f"{path} is truncated, corrupt, or not a MATLAB file ({type(error).__name__}: {error}). "
-            "Get it again."
+            f"{path} is truncated, corrupt, or not a MATLAB file ({type(error).__name__}: {error}). Get it again."
         ) from error
     missing = [key for key in keys if key not in content]
     if missing:

@@ -87,9 +87,7 @@ class _Transform:
     """Gives a transform its `repr`: the arguments, as they were stored under their names."""
 
     def __repr__(self) -> str:
-        given = ", ".join(
-            f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_")
-        )
+        given = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
         return f"{type(self).__name__}({given})"
 
 
@@ -134,9 +132,7 @@ class Normalize(_Transform):
     tensor([[[2., 2.]]])
     """
 
-    def __init__(
-        self, mean: Sequence[float] | float, std: Sequence[float] | float, inplace: bool = False
-    ) -> None:
+    def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
         self._mean, self._std = (np.atleast_1d(np.asarray(v, np.float64))[:, None, None] for v in (mean, std))
         if not self._std.all():
@@ -150,8 +146,7 @@ class Normalize(_Transform):
         for values in (self._mean, self._std):
             if data.ndim < 3 or len(values) not in (1, data.shape[-3]):
                 raise ValueError(
-                    f"Normalize: {len(values)} channels given, the tensor has shape "
-                    f"{tuple(data.shape)} (..., C, H, W)"
+                    f"Normalize: {len(values)} channels given, the tensor has shape {tuple(data.shape)} (..., C, H, W)"
                 )
         mean, std = self._mean.astype(data.dtype), self._std.astype(data.dtype)
         if self.inplace:
@@ -255,9 +250,7 @@ class Pad(_Transform):
 
     def __init__(self, padding: int | Sequence[int], fill: float = 0, padding_mode: str = "constant") -> None:
         if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
-            raise ValueError(
-                f"Pad: padding_mode must be constant, edge, reflect or symmetric, got {padding_mode!r}"
-            )
+            raise ValueError(f"Pad: padding_mode must be constant, edge, reflect or symmetric, got {padding_mode!r}")
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
         self._around = _sides(padding)
 
@@ -468,9 +461,7 @@ def _range(given: float | Sequence[float]) -> tuple[float, float]:
 def _bilinear(array: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float) -> np.ndarray:
     """(..., H, W) `array` at fractional positions; `fill` all around it."""
     height, width = array.shape[-2:]
-    framed = _pad(
-        array.astype(np.float32 if array.dtype != np.float64 else np.float64), (1, 1, 1, 1), fill, "constant"
-    )
+    framed = _pad(array.astype(np.float32 if array.dtype != np.float64 else np.float64), (1, 1, 1, 1), fill, "constant")
     y = np.clip(y, -1, height) + 1
     x = np.clip(x, -1, width) + 1
     top, left = np.minimum(y.astype(np.int64), height), np.minimum(x.astype(np.int64), width)
@@ -482,15 +473,14 @@ def _bilinear(array: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float) -> n
 
 def _grey(array: np.ndarray) -> np.ndarray:
     """The brightness of a (3, H, W) or (..., 3, H, W) image, with one channel, in floating point."""
-    weights = np.array(LUMA, np.float64 if array.dtype == np.float64 else np.float32)
-    return np.tensordot(weights, np.moveaxis(array, -3, 0), 1)[..., None, :, :]
+    dtype = np.float64 if array.dtype == np.float64 else np.float32
+    red, green, blue = (array[..., i : i + 1, :, :] * dtype(weight) for i, weight in enumerate(LUMA))
+    return np.ascontiguousarray(red + green + blue)
 
 
 def _check_rgb(array: np.ndarray, name: str) -> None:
     if array.ndim < 3 or array.shape[-3] != 3:
-        raise TypeError(
-            f"{name}: expected an image with 3 channels, got (channels first) shape {tuple(array.shape)}"
-        )
+        raise TypeError(f"{name}: expected an image with 3 channels, got (channels first) shape {tuple(array.shape)}")
 
 
 class Grayscale(_Transform):
@@ -520,9 +510,7 @@ class Grayscale(_Transform):
         elif array.ndim == 2:
             array = array[None]
         elif array.shape[-3] != 1:
-            raise TypeError(
-                f"Grayscale: expected 1 or 3 channels, got (channels first) shape {tuple(array.shape)}"
-            )
+            raise TypeError(f"Grayscale: expected 1 or 3 channels, got (channels first) shape {tuple(array.shape)}")
         return _wrap(np.repeat(array, self.num_output_channels, axis=-3), tensor)
 
 
