@@ -32,7 +32,7 @@ CHUNK = 1 << 14
 """Elements in one part of the work."""
 PARALLEL_FROM = 1 << 15
 """Calls with fewer elements in all stay on one thread."""
-TILE = 512
+TILE = 1024
 """Elements that stay in the first-level cache from one loop to the next."""
 
 _ITEMS = tuple.__basicsize__
@@ -293,8 +293,9 @@ def _adam_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: n
         i, start, size = _locate(chunk, arrays, width)
         t = _steps(arrays, i + width - 1)
         rate, root = real(h[0] / (1 - h[1] ** t)), real(1 / math.sqrt(1 - h[2] ** t))
-        for first in range(start, start + size, TILE):
-            n = min(start + size - first, TILE)
+        tile = CHUNK if width == 5 else TILE  # one loop, or two
+        for first in range(start, start + size, tile):
+            n = min(start + size - first, tile)
             p = _piece(arrays, i, first, n, like)
             g = _piece(arrays, i + 1, first, n, like)
             m = _piece(arrays, i + 2, first, n, like)

@@ -207,6 +207,19 @@ class Optimizer:
         TypeError, RuntimeError
             If a parameter is not float32 or float64, or its gradient or state does not fit it. Then no
             parameter of its group has been changed.
+
+        Examples
+        --------
+        >>> import autograd_lite as ag
+        >>> w = ag.tensor([4.0], requires_grad=True)
+        >>> optimizer = ag.optim.SGD([w], lr=0.25)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (w * w).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> [optimizer.step(closure).item() for _ in range(3)]
+        [16.0, 4.0, 1.0]
         """
         for hook in self._step_pre_hooks:
             replaced = hook(self, (closure,), {})
@@ -241,12 +254,31 @@ class Optimizer:
         return array
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new (args, kwargs)."""
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new (args, kwargs).
+
+        Examples
+        --------
+        >>> import autograd_lite as ag
+        >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)])
+        >>> handle = optimizer.register_step_pre_hook(lambda *_: print("a step"))
+        >>> optimizer.step()
+        a step
+        >>> handle.remove()
+        """
         self._step_pre_hooks.append(hook)
         return RemovableHandle(self._step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        """Call ``hook(optimizer, args, kwargs)`` after each step.
+
+        Examples
+        --------
+        >>> import autograd_lite as ag
+        >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)])
+        >>> handle = optimizer.register_step_post_hook(lambda *_: print("stepped"))
+        >>> optimizer.step()
+        stepped
+        """
         self._step_post_hooks.append(hook)
         return RemovableHandle(self._step_post_hooks, hook)
 
@@ -298,6 +330,16 @@ class Optimizer:
         ValueError
             If the groups differ in number or size, or a state has another shape than its parameter. Then
             nothing has been changed.
+
+        Examples
+        --------
+        >>> import autograd_lite as ag
+        >>> w = ag.tensor([1.0], requires_grad=True)
+        >>> saved = ag.optim.SGD([w], lr=0.5, momentum=0.9).state_dict()
+        >>> optimizer = ag.optim.SGD([w])
+        >>> optimizer.load_state_dict(saved)
+        >>> optimizer.param_groups[0]["lr"]
+        0.5
         """
         saved = deepcopy(state_dict["param_groups"])
         groups = self.param_groups

@@ -212,6 +212,17 @@ class MultiplicativeLR(_FunctionLR):
     optimizer : Optimizer
     lr_lambda : function of the epoch, or a list of one for each group
     last_epoch : int
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> for epoch in range(1):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     def get_lr(self) -> list[float]:

@@ -21,6 +21,17 @@ class CosineAnnealingLR(LRScheduler):
         Epochs of half a period.
     eta_min : float
     last_epoch : int
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for epoch in range(1):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
@@ -63,6 +74,17 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ------
     ValueError
         If `T_0` or `T_mult` is not a positive integer.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [1.0]
     """
 
     def __init__(

@@ -57,6 +57,17 @@ class MultiStepLR(LRScheduler):
     milestones : iterable of int
     gamma : float
     last_epoch : int
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.MultiStepLR(optimizer, [2, 3], gamma=0.5)
+    >>> for epoch in range(3):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
     """
 
     def __init__(
@@ -89,6 +100,17 @@ class ConstantLR(LRScheduler):
     ------
     ValueError
         If `factor` is outside [0, 1].
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> for epoch in range(1):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
     """
 
     def __init__(
@@ -126,6 +148,17 @@ class LinearLR(LRScheduler):
     ------
     ValueError
         If `start_factor` is outside (0, 1] or `end_factor` outside [0, 1].
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for epoch in range(1):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.75]
     """
 
     def __init__(
@@ -171,6 +204,17 @@ class ExponentialLR(LRScheduler):
     optimizer : Optimizer
     gamma : float
     last_epoch : int
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -193,6 +237,17 @@ class PolynomialLR(LRScheduler):
     total_iters : int
     power : float
     last_epoch : int
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> optimizer = ag.optim.SGD([ag.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = ag.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4, power=2.0)
+    >>> for epoch in range(2):
+    ...     optimizer.step()
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
