@@ -146,6 +146,87 @@ mantissa = _emitted(1, _emit_mantissa, _plain_mantissa)
 """The m of `exponent`."""
 
 
+# 32 zeros, then the bits of 2/pi
+_TWO_OVER_PI = (
+    0, 0xA2F9836E, 0x4E441529, 0xFC2757D1, 0xF534DDC0, 0xDB629599, 0x3C439041, 0xFE5163AB,
+)  # fmt: skip
+
+
+@intrinsic
+def _quarter_turns(typingctx: Any, x: Any) -> Any:
+    if x != types.float32:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        word, wide, real = ir.IntType(32), ir.IntType(64), ir.FloatType()
+
+        def constant(value: int) -> ir.Constant:
+            return ir.Constant(word, value)
+
+        bits = builder.and_(builder.bitcast(values[0], word), constant(0x7FFFFFFF))
+        m = builder.or_(builder.and_(bits, constant(0x7FFFFF)), constant(0x800000))
+        # |x| = m * 2**(e - 23). Bits of 2/pi whose product with that is a multiple of 4 turns are skipped,
+        # the next 96 are multiplied by m, and of the product the lowest 96 bits count.
+        place = builder.sub(builder.lshr(bits, constant(23)), constant(120))
+        chunk, shift = builder.ashr(place, constant(5)), builder.and_(place, constant(31))
+        near = [builder.icmp_signed("==", chunk, constant(k)) for k in range(1, 5)]
+        words = []
+        for first in range(4):
+            chosen = constant(_TWO_OVER_PI[first])
+            for k in range(1, 5):
+                chosen = builder.select(near[k - 1], constant(_TWO_OVER_PI[first + k]), chosen)
+            words.append(chosen)
+        funnel = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(word, [word] * 3), "llvm.fshl.i32"
+        )
+        high, middle, low = (builder.call(funnel, [words[k], words[k + 1], shift]) for k in range(3))
+        m_wide = builder.zext(m, wide)
+        tail = builder.add(
+            builder.mul(m_wide, builder.zext(middle, wide)),
+            builder.lshr(builder.mul(m_wide, builder.zext(low, wide)), ir.Constant(wide, 32)),
+        )
+        top = builder.add(builder.mul(m, high), builder.trunc(builder.lshr(tail, ir.Constant(wide, 32)), word))
+        # The two leading bits of the product count the quarters, rounded; the rest is a signed fraction.
+        quarter = builder.lshr(builder.add(top, constant(1 << 29)), constant(30))
+        fraction = builder.sub(top, builder.shl(quarter, constant(30)))
+        head = builder.sitofp(fraction, real)
+        lost = builder.sitofp(builder.sub(fraction, builder.fptosi(head, word)), real)
+        below = builder.sitofp(builder.lshr(builder.trunc(tail, word), constant(1)), real)
+        rest = builder.fadd(lost, builder.fmul(below, ir.Constant(real, 2.0**-31)))
+        unit = np.pi / 2 * 2.0**-30
+        unit_high = float(np.float32(unit))
+        r = builder.fadd(
+            builder.fmul(head, ir.Constant(real, unit_high), _FLAGS),
+            builder.fadd(
+                builder.fmul(head, ir.Constant(real, unit - unit_high), _FLAGS),
+                builder.fmul(rest, ir.Constant(real, unit_high), _FLAGS),
+                _FLAGS,
+            ),
+            _FLAGS,
+        )
+        return context.make_tuple(builder, sig.return_type, [r, builder.sitofp(quarter, real)])
+
+    return types.UniTuple(x, 2)(x), codegen
+
+
+def _plain_quarter_turns(x: Any) -> Any:
+    if not np.isfinite(x):
+        return x, x
+    numerator, denominator = float(abs(x)).as_integer_ratio()
+    turns = numerator * int.from_bytes(np.array(_TWO_OVER_PI[1:], ">u4").tobytes(), "big")
+    scale = denominator << 224
+    quarter, fraction = divmod(2 * turns + scale, 2 * scale)
+    return type(x)((fraction / scale - 1) * np.pi / 4), type(x)(quarter % 4)
+
+
+quarter_turns = _quarter_turns if JIT else _plain_quarter_turns
+"""r and q for float32 |x| = (4*k + q) * pi/2 + r, q one of 0, 1, 2, 3, |r| <= pi/4, |x| >= pi/4.
+
+As M. H. Payne and R. N. Hanek, Radian reduction for trigonometric functions, SIGNUM Newsletter 18, 1983:
+exact for every x, however large.
+"""
+
+
 @intrinsic
 def _like(typingctx: Any, x: Any, value: Any) -> Any:
     if x not in (types.float32, types.float64):
