@@ -349,7 +349,7 @@ def test_bfloat16_against_pytorch():
 @pytest.mark.parametrize("dtype", ["U16", "U32", "U64"])
 def test_dtypes_that_tensors_do_not_have(dtype):
     width = int(dtype[1:]) // 8
-    with pytest.raises(TypeError, match=f"'u' has dtype uint{width * 8}"):
+    with pytest.raises(TypeError, match=f"'u': .* of type uint{width * 8}"):
         load(safetensors_file({"u": entry(dtype, (1,), (0, width))}, bytes(width)))
 
 

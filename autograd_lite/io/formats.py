@@ -130,7 +130,8 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
 def _tensor(array: np.ndarray, where: str) -> Tensor:
     if array.dtype == np.float16:
         array = array.astype(np.float32)
-    if array.dtype not in dtypes._by_numpy:
-        known = ", ".join(d.name for d in dtypes.ALL)
-        raise TypeError(f"{where} has dtype {array.dtype}; tensors here are of {known}")
+    try:
+        dtypes.from_numpy_dtype(array.dtype)
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
     return Tensor(array)
