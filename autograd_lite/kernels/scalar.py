@@ -176,9 +176,7 @@ def _quarter_turns(typingctx: Any, x: Any) -> Any:
             for k in range(1, 5):
                 chosen = builder.select(near[k - 1], constant(_TWO_OVER_PI[first + k]), chosen)
             words.append(chosen)
-        funnel = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(word, [word] * 3), "llvm.fshl.i32"
-        )
+        funnel = cgutils.get_or_insert_function(builder.module, ir.FunctionType(word, [word] * 3), "llvm.fshl.i32")
         high, middle, low = (builder.call(funnel, [words[k], words[k + 1], shift]) for k in range(3))
         m_wide = builder.zext(m, wide)
         tail = builder.add(
