@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, BinaryIO
+
+ARCHIVE_ERRORS = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, EOFError, OSError, RuntimeError, Warning),
+    *(struct.error, zlib.error, zipfile.BadZipFile),
+)
+"""What `zipfile`, `pickletools` and `numpy.lib.format` raise at a file that is not what they expect."""
 
 
 @contextmanager

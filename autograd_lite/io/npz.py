@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from typing import IO, BinaryIO
 
 import numpy as np
 
 from ..kernels import memory
-from .files import read_into
+from .files import ARCHIVE_ERRORS, read_into
 from .structure import KEY
 
 
@@ -38,6 +37,8 @@ def read(file: BinaryIO, name: str) -> tuple[dict[str, np.ndarray], str | None]:
             for info in archive.infolist():
                 if not info.filename.endswith(".npy"):
                     raise ValueError(f"{info.filename!r} is not an npy file")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError(f"{info.filename!r} is compressed in an unusual way")
                 key = info.filename.removesuffix(".npy")
                 if key in arrays:
                     raise ValueError(f"{key!r} occurs twice")
@@ -45,15 +46,7 @@ def read(file: BinaryIO, name: str) -> tuple[dict[str, np.ndarray], str | None]:
                     arrays[key] = _read_array(entry, info.file_size)
         structure = arrays.pop(KEY, None)
         text = None if structure is None else structure.tobytes().decode()
-    except (
-        ValueError,
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
+    except ARCHIVE_ERRORS as error:
         raise RuntimeError(f"{name}: not an npz file, or a corrupt one: {error}") from error
     return arrays, text
 

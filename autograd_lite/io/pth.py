@@ -11,7 +11,6 @@ from __future__ import annotations
 import pickletools
 import sys
 import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pickle import UnpicklingError
@@ -21,7 +20,7 @@ import numpy as np
 
 from ..kernels import memory
 from ..tensor import Size, Tensor
-from .files import read_into, remaining
+from .files import ARCHIVE_ERRORS, read_into, remaining
 from .safetensors import widen_bfloat16
 
 STORAGES = {
@@ -291,7 +290,7 @@ def recognises(file: BinaryIO, name: str) -> bool:
     try:
         with zipfile.ZipFile(file) as archive:
             return any(entry.endswith("/data.pkl") for entry in archive.namelist())
-    except (zipfile.BadZipFile, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         raise RuntimeError(f"{name}: a truncated or corrupt zip archive: {error}") from error
     finally:
         file.seek(position)
@@ -338,7 +337,9 @@ def read(file: BinaryIO, name: str, tensor: Callable[[np.ndarray, str], Tensor])
                 return _Machine(storage, tensor).run(archive.read(program))
             except UnpicklingError as error:
                 raise UnpicklingError(f"{name}: {error}") from error
-    except (ValueError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+    except UnpicklingError:
+        raise
+    except ARCHIVE_ERRORS as error:
         raise RuntimeError(f"{name}: not a PyTorch file, or a corrupt one: {error}") from error
 
 
