@@ -393,6 +393,13 @@ def test_stream():
     with pytest.raises(TypeError):
         len(DataLoader(Count(5)))
 
+    class Counted(Count):
+        def __len__(self):
+            return self.n
+
+    assert [len(DataLoader(Counted(5), 2, drop_last=d)) for d in (False, True)] == [3, 2]
+    assert len(DataLoader(Counted(5), None)) == 5
+
 
 @pytest.mark.parametrize("repeat", range(3))
 def test_stream_shared_among_workers_take_turns(repeat):
@@ -616,6 +623,7 @@ Point = collections.namedtuple("Point", "x y")
         ([np.uint8(1), np.uint8(2)], ag.tensor([1, 2], dtype=ag.uint8)),
         ([np.zeros((2, 1)), np.ones((2, 1))], ag.tensor([[[0.0], [0.0]], [[1.0], [1.0]]], dtype=ag.float64)),
         ([ag.tensor([1]), ag.tensor([2])], ag.tensor([[1], [2]])),
+        ([ag.tensor([1]), ag.tensor([2.5])], ag.tensor([[1.0], [2.5]])),
         ([ag.tensor(1.0), ag.tensor(2.0)], ag.tensor([1.0, 2.0])),
         ([(1, "a"), (2, "b")], [ag.tensor([1, 2]), ("a", "b")]),
         ([[1, 2.0], [3, 4.0]], [ag.tensor([1, 3]), ag.tensor([2.0, 4.0], dtype=ag.float64)]),

@@ -306,6 +306,14 @@ def test_nist36_wrong(tmp_path, changes, message):
         ag.datasets.NIST36(tmp_path)
 
 
+def test_nist36_version_73(tmp_path):
+    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM"
+    (tmp_path / "nist36_train.mat").write_bytes(header + bytes(2000))
+    with pytest.raises(RuntimeError, match="save it with -v7"):
+        pytest.importorskip("scipy.io", exc_type=ImportError)
+        ag.datasets.NIST36(tmp_path)
+
+
 def test_nist36_other_file(tmp_path):
     write_nist36(tmp_path / "nist36_train.mat", "valid")
     with pytest.raises(RuntimeError, match="holds no train_data and no train_labels"):
@@ -527,6 +535,9 @@ def test_flowers17(tmp_path):
     assert len(set(names)) == 1360
     assert splits["train"].samples[40] == ("image_0081.jpg", 1)
     assert len(ag.datasets.Flowers17(tmp_path / "jpg")) == 680
+    pack(tmp_path, tmp_path.with_suffix(".tgz"))
+    packed = ag.datasets.Flowers17(tmp_path.with_suffix(".tgz"), transform=transforms.ToTensor())
+    assert packed[0][0].shape == (3, 2, 2) and "Transform" in repr(packed)
     with pytest.raises(ValueError, match="unknown split"):
         ag.datasets.Flowers17(tmp_path, "all")
     (tmp_path / "jpg" / "image_0700.jpg").unlink()

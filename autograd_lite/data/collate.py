@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from ..dtypes import from_numpy_dtype
+from ..dtypes import from_numpy_dtype, promote
 from ..kernels import memory
 from ..ops.joining import stack
 from ..tensor import Tensor
@@ -22,12 +23,9 @@ def _stack(samples: list[np.ndarray]) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(first.shape)} at entry 0 and "
                 f"{list(sample.shape)} at entry {i}"
             )
-    dtype = first.dtype
     for sample in samples:
-        if sample.dtype != dtype:
-            dtype = np.result_type(*samples)
-            break
-    from_numpy_dtype(dtype)
+        from_numpy_dtype(sample.dtype)  # TypeError for what tensors cannot hold
+    dtype = reduce(promote, (sample.dtype for sample in samples))
     out = memory.empty((len(samples), *first.shape), dtype)
     if first.ndim == 0:
         out[...] = samples
