@@ -233,7 +233,9 @@ def run_backward(
                 if parent not in pending:
                     pending[parent] = [None] * parent.outputs
                     heappush(heap, (-parent.number, parent))
-                pending[parent][node.slot] = gradient
+                slots = pending[parent]
+                present = slots[node.slot]  # several nodes may stand for one output, in derivatives of derivatives
+                slots[node.slot] = gradient if present is None else present + gradient
                 continue
             results = node.propagate(gradient, wanted)
             if anomaly:
