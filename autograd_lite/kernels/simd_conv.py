@@ -1,0 +1,515 @@
+"""Vector code of the convolutions: products whose operands are read through tables of offsets.
+
+A convolution is a matrix product in which one matrix, the columns of image patches, never exists: the entry
+of row k (one tap of one channel) and pixel p lies in the padded image at ``offset[k] + offset[p]``. So the
+tiles below read their operands through tables:
+
+- `tap_product`: for a tile of channels by pixels, ``sum[r][v] += a[r, k] * image[offset[k] + vector v]``;
+- `pixel_product`: for a tile of taps by channels, ``sum[r][v] += image[offset[r] + offset[p]] * b[p, v]``;
+- `pixel_dots`: for single channels, ``sum[r] += image[offset[r] + vector] * grad[vector]``, added over lanes;
+- `copy_rows`: runs of the image, copied tap by tap into columns that are contiguous.
+
+They form a library of their own that is compiled when first called, as `simd` describes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import pathlib
+import threading
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .jit import JIT, cache_directory, kernel
+from .scalar import like
+from .simd import VECTOR_BITS, _Library, _loop, _target_machine, _Values, _Vectors, _word, at, lanes
+
+_WORD = ir.IntType(64)
+_BIT = ir.IntType(1)
+
+TILE_HEIGHTS = (0, 8, 6, 4) if VECTOR_BITS == 256 else (0, 12, 12, 8, 6)
+"""The most rows of a tile of so many vectors: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
+TILE_VECTORS = len(TILE_HEIGHTS) - 1
+DOT_HEIGHT = 10
+"""The most taps of one call of `pixel_dots`."""
+
+TAPS, PIXELS, DOTS, COPY, PAD = "conv_taps", "conv_pixels", "conv_dots", "conv_copy", "conv_pad"
+_NAMES = [TAPS, PIXELS, DOTS, COPY, PAD]
+_SIGNATURES = {
+    TAPS: "wwwwpwtpttpwpwbb",
+    PIXELS: "wwwwpttpwpwb",
+    DOTS: "wwwptptpw",
+    COPY: "wwptpwt",
+    PAD: "wwwwwwpwp",
+}
+
+
+class _ConvLibrary(_Library):
+    """The vector functions for elements of `size` bytes, as one LLVM module."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.module = ir.Module(f"autograd_lite_conv_f{8 * size}")
+        self.pointer = (ir.FloatType() if size == 4 else ir.DoubleType()).as_pointer()
+        self.tiles(TAPS, self.taps_tile)
+        self.tiles(PIXELS, self.pixels_tile)
+        self.dots()
+        self.copy()
+        self.pad()
+
+    def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, _Vectors]:
+        """Start a function; a letter per argument: word, pointer to elements, table of words, bit."""
+        kinds = {"w": _WORD, "p": self.pointer, "t": _WORD.as_pointer(), "b": _BIT}
+        function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
+        function = ir.Function(self.module, function_type, name)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        return function, builder, _Vectors(builder, self.size)
+
+    def tiles(self, name: str, tile: Any) -> None:
+        """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
+        function, builder, _ = self.function(name, _SIGNATURES[name])
+        rows, vectors, *rest = function.args
+        key = builder.add(builder.mul(vectors, _word(64)), rows)
+        cases = {
+            64 * width + height: tile(height, width)
+            for width, most in enumerate(TILE_HEIGHTS)
+            for height in range(1, most + 1)
+        }
+        self.choose(builder, key, cases, rest)
+
+    def entry(self, builder: ir.IRBuilder, table: ir.Value, index: ir.Value | int) -> ir.Value:
+        index = _word(index) if isinstance(index, int) else index
+        return builder.load(builder.gep(table, [index]))
+
+    def taps_tile(self, rows: int, vectors: int) -> ir.Function:
+        """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, offset, places, c, c_row, start,
+        start_row, accumulate, relu): `count` tiles, one below the other. `places` has three words for each
+        vector: where it begins in the image and in c, and how many of its lanes are stored."""
+        function, builder, vector = self.function(f"{TAPS}_{rows}x{vectors}", _SIGNATURES[TAPS][2:])
+        count, k, a, a_row, a_offset, image, offset, places, c, c_row, *rest = function.args
+        start, start_row, accumulate, relu = rest
+        tile = [(r, v) for r in range(rows) for v in range(vectors)]
+        columns = [self.entry(builder, places, 3 * v) for v in range(vectors)]
+        targets = [self.entry(builder, places, 3 * v + 1) for v in range(vectors)]
+        lanes = [self.entry(builder, places, 3 * v + 2) for v in range(vectors)]
+        masks = [vector.first_lanes(n) for n in lanes]
+
+        def one_tile(_: ir.Value, carried: _Values) -> _Values:
+            a_tile, c_tile, start_tile = carried
+            c_rows = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
+            spots = [builder.gep(c_rows[r], [targets[v]]) for r, v in tile]
+            with builder.if_else(accumulate) as (go_on, begin):
+                with go_on:
+                    found = [vector.load(spot, masks[v]) for spot, (_, v) in zip(spots, tile, strict=True)]
+                    found_in = builder.block
+                with begin:
+                    heads = [builder.gep(start_tile, [builder.mul(start_row, _word(r))]) for r in range(rows)]
+                    fresh = [vector.splat(builder.load(head)) for head in heads]
+                    fresh_in = builder.block
+            sums = [self.either(builder, found[i], found_in, fresh[r], fresh_in) for i, (r, _) in enumerate(tile)]
+
+            def step(i: ir.Value, sums: _Values) -> _Values:
+                here = builder.gep(image, [self.entry(builder, offset, i)])
+                row = [vector.load(builder.gep(here, [columns[v]])) for v in range(vectors)]
+                a_now = builder.gep(a_tile, [self.entry(builder, a_offset, i)])
+                heads = [builder.gep(a_now, [builder.mul(a_row, _word(r))]) for r in range(rows)]
+                column = [vector.splat(builder.load(head)) for head in heads]
+                return [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
+
+            sums = _loop(builder, k, sums, step)
+            before = builder.block
+            with builder.if_then(relu):
+                negative = [builder.fcmp_ordered("<", total, vector.zero) for total in sums]
+                raised = [builder.select(low, vector.zero, total) for low, total in zip(negative, sums, strict=True)]
+                raised_in = builder.block
+            sums = [
+                self.either(builder, total, before, high, raised_in) for total, high in zip(sums, raised, strict=True)
+            ]
+            for v in range(vectors):
+                mine = [i for i, (_, column) in enumerate(tile) if column == v]
+                with builder.if_else(builder.icmp_signed("==", lanes[v], _word(vector.width))) as (all_of, some):
+                    with all_of:
+                        for i in mine:
+                            vector.store(sums[i], spots[i])
+                    with some:
+                        for i in mine:
+                            vector.store(sums[i], spots[i], masks[v])
+            return [
+                builder.gep(a_tile, [builder.mul(a_row, _word(rows))]),
+                builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
+                builder.gep(start_tile, [builder.mul(start_row, _word(rows))]),
+            ]
+
+        _loop(builder, count, [a, c, start], one_tile)
+        builder.ret_void()
+        return function
+
+    def pixels_tile(self, rows: int, vectors: int) -> ir.Function:
+        """pixel_product(rows, vectors, count, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
+        `count` tiles, one below the other. Whole vectors are read and written."""
+        function, builder, vector = self.function(f"{PIXELS}_{rows}x{vectors}", _SIGNATURES[PIXELS][2:])
+        count, k, image, offset, pixel, b, b_row, c, c_row, accumulate = function.args
+        tile = [(r, v) for r in range(rows) for v in range(vectors)]
+
+        def one_tile(_: ir.Value, carried: _Values) -> _Values:
+            offset_tile, c_tile = carried
+            taps = [self.entry(builder, offset_tile, r) for r in range(rows)]
+            c_rows = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
+            spots = [builder.gep(c_rows[r], [_word(v * vector.width)]) for r, v in tile]
+            start = builder.block
+            with builder.if_then(accumulate):
+                found = [vector.load(spot) for spot in spots]
+                found_in = builder.block
+            sums = [self.either(builder, vector.zero, start, value, found_in) for value in found]
+
+            def step(i: ir.Value, carried: _Values) -> _Values:
+                b_now, *sums = carried
+                row = [vector.load(builder.gep(b_now, [_word(v * vector.width)])) for v in range(vectors)]
+                here = builder.gep(image, [self.entry(builder, pixel, i)])
+                column = [vector.splat(builder.load(builder.gep(here, [tap]))) for tap in taps]
+                sums = [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
+                return [builder.gep(b_now, [b_row]), *sums]
+
+            _, *sums = _loop(builder, k, [b, *sums], step)
+            for spot, total in zip(spots, sums, strict=True):
+                vector.store(total, spot)
+            return [
+                builder.gep(offset_tile, [_word(rows)]),
+                builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
+            ]
+
+        _loop(builder, count, [offset, c], one_tile)
+        builder.ret_void()
+        return function
+
+    def dots(self) -> None:
+        """pixel_dots(rows, lines, vectors, image, offset, grad, places, c, last): see below."""
+        function, builder, _ = self.function(DOTS, _SIGNATURES[DOTS])
+        rows, *rest = function.args
+        self.choose(builder, rows, {height: self.dots_tile(height) for height in range(1, DOT_HEIGHT + 1)}, rest)
+
+    def dots_tile(self, rows: int) -> ir.Function:
+        function, builder, vector = self.function(f"{DOTS}_{rows}", _SIGNATURES[DOTS][1:])
+        lines, vectors, image, offset, grad, places, c, last = function.args
+        taps = [self.entry(builder, offset, r) for r in range(rows)]
+        mask = vector.first_lanes(last)
+
+        def line(i: ir.Value, sums: _Values) -> _Values:
+            two = builder.mul(i, _word(2))
+            x = builder.gep(image, [self.entry(builder, places, two)])
+            g = builder.gep(grad, [self.entry(builder, places, builder.add(two, _word(1)))])
+
+            def add(carried: _Values, mask: ir.Value | None) -> _Values:
+                x, g, *sums = carried
+                factor = vector.load(g, mask)
+                sums = [
+                    vector.fma(vector.load(builder.gep(x, [tap]), mask), factor, total)
+                    for tap, total in zip(taps, sums, strict=True)
+                ]
+                return [builder.gep(x, [_word(vector.width)]), builder.gep(g, [_word(vector.width)]), *sums]
+
+            carried = _loop(builder, vectors, [x, g, *sums], lambda _, carried: add(carried, None))
+            some = builder.select(builder.icmp_signed(">", last, _word(0)), _word(1), _word(0))
+            return _loop(builder, some, carried, lambda _, carried: add(carried, mask))[2:]
+
+        sums = _loop(builder, lines, [vector.zero] * rows, line)
+        for r, total in enumerate(sums):
+            place = builder.gep(c, [_word(r)])
+            builder.store(builder.fadd(builder.load(place), vector.sum(total)), place)
+        builder.ret_void()
+        return function
+
+    def copy(self) -> None:
+        """copy_rows(taps, runs, image, offset, out, out_row, places): see below."""
+        function, builder, vector = self.function(COPY, _SIGNATURES[COPY])
+        taps, runs, image, offset, out, out_row, places = function.args
+
+        def tap(i: ir.Value, carried: _Values) -> _Values:
+            here = builder.gep(image, [self.entry(builder, offset, i)])
+            row = builder.gep(out, [builder.mul(out_row, i)])
+
+            def run(j: ir.Value, _: _Values) -> _Values:
+                word = builder.mul(j, _word(3))
+                source, target, size = (self.entry(builder, places, builder.add(word, _word(n))) for n in range(3))
+                source, target = builder.gep(here, [source]), builder.gep(row, [target])
+
+                def whole(_: ir.Value, carried: _Values) -> _Values:
+                    vector.store(vector.load(carried[0]), carried[1])
+                    return [builder.gep(pointer, [_word(vector.width)]) for pointer in carried]
+
+                # The last vector may reach over the end of the run: the next run overwrites that.
+                vectors = builder.udiv(builder.add(size, _word(vector.width - 1)), _word(vector.width))
+                _loop(builder, vectors, [source, target], whole)
+                return []
+
+            _loop(builder, runs, [], run)
+            return []
+
+        _loop(builder, taps, [], tap)
+        builder.ret_void()
+
+    def pad(self) -> None:
+        """pad_plane(rows, columns, top, bottom, left, right, image, image_row, out): see below."""
+        function, builder, vector = self.function(PAD, _SIGNATURES[PAD])
+        rows, columns, top, bottom, left, right, image, image_row, out = function.args
+
+        def strip(i: ir.Value, _: _Values) -> _Values:
+            begin = builder.mul(i, _word(vector.width))
+            inside = vector.first_lanes(builder.sub(right, begin))
+            outside = vector.first_lanes(builder.sub(left, begin))
+            mask = builder.and_(inside, builder.not_(outside))
+            kept = vector.first_lanes(builder.sub(columns, begin))
+
+            def zero(_: ir.Value, carried: _Values) -> _Values:
+                vector.store(vector.zero, carried[0], kept)
+                return [builder.gep(carried[0], [columns])]
+
+            def row(_: ir.Value, carried: _Values) -> _Values:
+                source, target = carried
+                vector.store(vector.load(source, mask), target, kept)
+                return [builder.gep(source, [image_row]), builder.gep(target, [columns])]
+
+            (target,) = _loop(builder, top, [builder.gep(out, [begin])], zero)
+            source = builder.gep(image, [begin])
+            _, target = _loop(builder, builder.sub(bottom, top), [source, target], row)
+            _loop(builder, builder.sub(rows, bottom), [target], zero)
+            return []
+
+        vectors = builder.udiv(builder.add(columns, _word(vector.width - 1)), _word(vector.width))
+        _loop(builder, vectors, [], strip)
+        builder.ret_void()
+
+    def compile(self) -> bytes:
+        module = llvm.parse_assembly(str(self.module))
+        module.verify()
+        return _target_machine().emit_object(module)
+
+
+_addresses = (ctypes.c_void_p * (2 * len(_NAMES)))()
+"""Where the functions are: for float32, then for float64, in the order of `_NAMES`; null until loaded."""
+_engines: list[Any] = []
+_loading = threading.Lock()
+
+
+def _load(size: int) -> None:
+    """Fill `_addresses` for elements of `size` bytes; a kernel calls this when it first meets a null."""
+    first = 0 if size == 4 else len(_NAMES)
+    with _loading:
+        if _addresses[first]:
+            return
+        here = pathlib.Path(__file__)
+        cpu = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
+        build = f"{llvmlite.__version__} {llvm.llvm_version_info} {cpu} {VECTOR_BITS} {size}"
+        source = here.read_bytes() + here.with_name("simd.py").read_bytes()
+        digest = hashlib.sha256(source + build.encode()).hexdigest()[:24]
+        file = cache_directory() / f"simd-conv-f{8 * size}-{digest}.o"
+        if file.is_file():
+            code = file.read_bytes()
+        else:
+            code = _ConvLibrary(size).compile()
+            draft = file.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(code)
+            draft.replace(file)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        _engines.append(engine)  # owns the machine code
+        for i, name in reversed(list(enumerate(_NAMES))):
+            _addresses[first + i] = engine.get_function_address(name)
+
+
+_load_callback = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_load)
+if JIT:
+    llvm.add_symbol("autograd_lite_conv_addresses", ctypes.addressof(_addresses))
+    llvm.add_symbol("autograd_lite_conv_load", ctypes.cast(_load_callback, ctypes.c_void_p).value)
+
+
+def _vector_function(name: str) -> Any:
+    """The function of that name, for kernels; it takes its arguments as one tuple, pointers made by `at`."""
+
+    @intrinsic
+    def function(typingctx: Any, arguments: Any) -> Any:
+        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+            passed, size = [], 0
+            given = zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, _SIGNATURES[name], strict=True)
+            for value, kind, letter in given:
+                if letter in "pt":
+                    passed.append(value)
+                    size = kind.dtype.bitwidth // 8 if letter == "p" else size
+                else:
+                    wanted = types.int64 if letter == "w" else types.boolean
+                    passed.append(context.cast(builder, value, kind, wanted))
+            function_type = ir.FunctionType(ir.VoidType(), [value.type for value in passed])
+            table = builder.module.globals.get("autograd_lite_conv_addresses")
+            if table is None:
+                table_type = ir.ArrayType(ir.IntType(8).as_pointer(), len(_addresses))
+                table = ir.GlobalVariable(builder.module, table_type, "autograd_lite_conv_addresses")
+            slot = _NAMES.index(name) + (0 if size == 4 else len(_NAMES))
+            place = builder.gep(table, [_word(0), _word(slot)])
+            with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):
+                load_type = ir.FunctionType(ir.VoidType(), [_WORD])
+                load = cgutils.get_or_insert_function(builder.module, load_type, "autograd_lite_conv_load")
+                builder.call(load, [_word(size)])
+            builder.call(builder.bitcast(builder.load(place), function_type.as_pointer()), passed)
+            return context.get_dummy_value()
+
+        return types.void(arguments), codegen
+
+    return function
+
+
+_taps = _vector_function(TAPS)
+_pixels = _vector_function(PIXELS)
+_dots = _vector_function(DOTS)
+_copy = _vector_function(COPY)
+_pad = _vector_function(PAD)
+
+
+@kernel
+def _vector_tap_product(
+    m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row, accumulate, relu
+):
+    # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
+    tiles = (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
+    rows = m // tiles
+    higher = m - rows * tiles
+    if higher > 0:
+        _taps((
+            rows + 1, vectors, higher, k, a, a_row, a_offset, image, offset, places, c, c_row,
+            start, start_row, accumulate, relu,
+        ))  # fmt: skip
+    below = higher * (rows + 1)
+    _taps((
+        rows, vectors, tiles - higher, k, at(a, below * a_row), a_row, a_offset, image, offset, places,
+        at(c, below * c_row), c_row, at(start, below * start_row), start_row, accumulate, relu,
+    ))  # fmt: skip
+
+
+@kernel
+def _vector_pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
+    tiles = (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
+    rows = m // tiles
+    higher = m - rows * tiles
+    if higher > 0:
+        _pixels((rows + 1, vectors, higher, k, image, offset, pixel, b, b_row, c, c_row, accumulate))
+    below = higher * (rows + 1)
+    offset, c = at(offset, below), at(c, below * c_row)
+    _pixels((rows, vectors, tiles - higher, k, image, offset, pixel, b, b_row, c, c_row, accumulate))
+
+
+@kernel
+def _vector_pixel_dots(rows, lines, size, image, offset, grad, places, c):
+    width = lanes(c)
+    _dots((rows, lines, size // width, image, offset, grad, places, c, size % width))
+
+
+@kernel
+def _vector_copy_rows(taps, runs, image, offset, out, out_row, places):
+    _copy((taps, runs, image, offset, out, out_row, places))
+
+
+@kernel
+def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row, out):
+    _pad((rows, columns, top, bottom, left, right, image, image_row, out))
+
+
+@kernel
+def _plain_tap_product(
+    m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row, accumulate, relu
+):
+    for r in range(m):
+        for v in range(vectors):
+            source, row = at(image, places[3 * v]), at(c, r * c_row + places[3 * v + 1])
+            for j in range(places[3 * v + 2]):
+                row[j] = row[j] if accumulate else start[r * start_row]
+            for i in range(k):
+                weight, pixels = a[r * a_row + a_offset[i]], at(source, offset[i])
+                for j in range(places[3 * v + 2]):
+                    row[j] += weight * pixels[j]
+            for j in range(places[3 * v + 2]):
+                row[j] = like(row[j], 0) if relu and row[j] < 0 else row[j]
+
+
+@kernel
+def _plain_pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
+    for r in range(m):
+        row = at(c, r * c_row)
+        for j in range(vectors * lanes(c)):
+            row[j] = row[j] if accumulate else like(row[j], 0)
+        for i in range(k):
+            weight, other = image[offset[r] + pixel[i]], at(b, i * b_row)
+            for j in range(vectors * lanes(c)):
+                row[j] += weight * other[j]
+
+
+@kernel
+def _plain_pixel_dots(rows, lines, size, image, offset, grad, places, c):
+    for r in range(rows):
+        for i in range(lines):
+            x, g = at(image, offset[r] + places[2 * i]), at(grad, places[2 * i + 1])
+            for j in range(size):
+                c[r] += x[j] * g[j]
+
+
+@kernel
+def _plain_copy_rows(taps, runs, image, offset, out, out_row, places):
+    for i in range(taps):
+        for j in range(runs):
+            source, target = at(image, offset[i] + places[3 * j]), at(out, i * out_row + places[3 * j + 1])
+            for n in range(places[3 * j + 2]):
+                target[n] = source[n]
+
+
+@kernel
+def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, out):
+    for r in range(rows):
+        for j in range(columns):
+            inside = top <= r < bottom and left <= j < right
+            value = image[(r - top) * image_row + j] if inside else like(out[0], 0)
+            out[r * columns + j] = value
+
+
+tap_product = _vector_tap_product if VECTOR_BITS else _plain_tap_product
+"""
+Inside a kernel: ``tap_product(m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row,
+accumulate, relu)``. Vector v of row r of the result is
+
+    start[r * start_row], or with `accumulate` what is in c,
+    + sum over i < k of a[r * a_row + a_offset[i]] * image[places[3 v] + offset[i] + lane],
+
+raised to zero with `relu`; its first ``places[3 v + 2]`` lanes go to ``c[r * c_row + places[3 v + 1]]``. Here and
+below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read.
+"""
+pixel_product = _vector_pixel_product if VECTOR_BITS else _plain_pixel_product
+"""
+Inside a kernel: ``pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate)`` sets, or with
+`accumulate` adds to, so many whole vectors of row r of c
+
+    sum over i < k of image[offset[r] + pixel[i]] * b[i * b_row + lane].
+"""
+pixel_dots = _vector_pixel_dots if VECTOR_BITS else _plain_pixel_dots
+"""
+Inside a kernel: ``pixel_dots(rows, lines, size, image, offset, grad, places, c)`` adds to ``c[r]``, for at most
+`DOT_HEIGHT` rows,
+
+    sum over i < lines, j < size of image[offset[r] + places[2 i] + j] * grad[places[2 i + 1] + j].
+"""
+copy_rows = _vector_copy_rows if VECTOR_BITS else _plain_copy_rows
+"""
+Inside a kernel: ``copy_rows(taps, runs, image, offset, out, out_row, places)`` copies for every tap i and run j
+``places[3 j + 2]`` numbers from ``image[offset[i] + places[3 j]]`` to ``out[i * out_row + places[3 j + 1]]``. Whole
+vectors are read and written, in the order of the runs.
+"""
+pad_plane = _vector_pad_plane if VECTOR_BITS else _plain_pad_plane
+"""
+Inside a kernel: ``pad_plane(rows, columns, top, bottom, left, right, image, image_row, out)`` fills a plane with
+zeros, but lines [top, bottom) and columns [left, right) of it with the image. Column 0 of line `top` is
+``image[0]``; what lies left of column `left` is not read.
+"""
