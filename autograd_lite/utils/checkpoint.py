@@ -80,7 +80,9 @@ def checkpoint(
     return _Checkpoint.apply(function, preserve_rng_state, *args)
 
 
-def checkpoint_sequential(functions: Sequence[Callable[[Any], Any]], segments: int, input: Tensor, **options: Any) -> Any:
+def checkpoint_sequential(
+    functions: Sequence[Callable[[Any], Any]], segments: int, input: Tensor, **options: Any
+) -> Any:
     """Run a sequence of functions in `segments` pieces, each but the last of them as a `checkpoint`.
 
     Raises
