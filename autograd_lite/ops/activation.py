@@ -575,23 +575,6 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return input.narrow(dim, 0, extent // 2) * sigmoid(input.narrow(dim, extent // 2, extent // 2))
 
 
-def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``softmax(-input)``: the smallest element gets the largest share.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.nn.functional.softmin(ag.tensor([0.0, 1.0]), dim=0)
-    tensor([0.7311, 0.2689])
-    """
-    return (-input).softmax(_default_dim(input) if dim is None else dim, dtype=dtype)
-
-
-def _default_dim(input: Tensor) -> int:
-    """The dimension that PyTorch's functional softmax takes where none is given."""
-    return 0 if input._data.ndim in (0, 1, 3) else 1
-
-
 def selu_(input: Tensor) -> Tensor:
     """In-place version of `selu`.
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..kernels import reduce
 from ..kernels.gemm import gemm
 from ..tensor import Tensor
+from .dropout import dropout
 from .primitive import primitive
 
 __all__ = ["bilinear"]
