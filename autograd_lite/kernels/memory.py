@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,14 @@ import numpy as np
 POOLED_FROM = 1 << 15
 """Arrays of at least so many bytes are pooled; NumPy's own small-block cache serves the rest well."""
 ALIGNMENT = 64
+PAGE = 4096
+STAGGER = 13 * ALIGNMENT
+"""Buffers start at different places within a page: loads that follow a store at the same place of another page
+would wait for it (4 KiB aliasing)."""
 LIMIT = 1 << 29
 """At most so many bytes wait in the pool; memory that would exceed it goes back to the system."""
 
+_stagger = count()
 _free: dict[int, list[np.ndarray]] = {}
 _waiting = 0
 
@@ -57,8 +63,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     try:
         memory = waiting.pop()
     except IndexError:
-        whole = np.empty(size + ALIGNMENT, np.uint8)
-        start = -whole.ctypes.data % ALIGNMENT
+        whole = np.empty(size + PAGE + ALIGNMENT, np.uint8)
+        start = -whole.ctypes.data % ALIGNMENT + next(_stagger) * STAGGER % PAGE
         memory = whole[start : start + size]
     else:
         _waiting -= size

@@ -221,7 +221,7 @@ def _serial_parallel_for(body: Any, parts: int, args: tuple[Any, ...]) -> None:
         body(part, *args)
 
 
-num_threads = _num_threads if JIT else _serial_num_threads
+num_threads: Any = _num_threads if JIT else _serial_num_threads
 """Inside a kernel: the number of threads allowed now."""
-parallel_for = _parallel_for if JIT else _serial_parallel_for
+parallel_for: Any = _parallel_for if JIT else _serial_parallel_for
 """Inside a kernel: ``parallel_for(body, parts, args)``; `body` is itself a kernel."""
