@@ -40,6 +40,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import JIT, cache_directory, kernel
+from .scalar import like
 
 
 def _vector_bits() -> int:
@@ -108,9 +109,7 @@ class _Vectors:
         self.type = ir.VectorType(self.element, self.width)
         self.zero = ir.Constant(self.type, [0.0] * self.width)
 
-    def _call(
-        self, name: str, result: ir.Type, *values: ir.Value, fastmath: tuple[str, ...] = ()
-    ) -> ir.Value:
+    def _call(self, name: str, result: ir.Type, *values: ir.Value, fastmath: tuple[str, ...] = ()) -> ir.Value:
         function_type = ir.FunctionType(result, [value.type for value in values])
         suffix = f"v{self.width}f{8 * self.size}"
         function = cgutils.get_or_insert_function(self.builder.module, function_type, name % suffix)
@@ -141,6 +140,14 @@ class _Vectors:
             return self.builder.load(address, align=self.size)
         align = ir.Constant(_INT32, self.size)
         return self._call("llvm.masked.load.%s.p0", self.type, address, align, mask, self.zero)
+
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Fetch the cache line there into the first level; any address will do."""
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        flags = [ir.Constant(_INT32, flag) for flag in (1, 3, 1)]  # for writing, to the first level, data
+        function_type = ir.FunctionType(ir.VoidType(), [address.type, _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, "llvm.prefetch.p0")
+        self.builder.call(function, [address, *flags])
 
     def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
         address = self.builder.bitcast(pointer, self.type.as_pointer())
@@ -184,9 +191,7 @@ class _Library:
         builder.ret_void()
 
     @staticmethod
-    def either(
-        builder: ir.IRBuilder, x: ir.Value, x_from: ir.Block, y: ir.Value, y_from: ir.Block
-    ) -> ir.Value:
+    def either(builder: ir.IRBuilder, x: ir.Value, x_from: ir.Block, y: ir.Value, y_from: ir.Block) -> ir.Value:
         """`x` if the control flow came from block `x_from`, `y` if from `y_from`."""
         phi = builder.phi(x.type)
         phi.add_incoming(x, x_from)
@@ -224,9 +229,7 @@ class _Library:
 
         def step(_: ir.Value, carried: _Values) -> _Values:
             a_now, b_now, *sums = carried
-            row = [
-                vector.load(builder.gep(b_now, [_word(v * vector.width)]), masks[v]) for v in range(vectors)
-            ]
+            row = [vector.load(builder.gep(b_now, [_word(v * vector.width)]), masks[v]) for v in range(vectors)]
             heads = [builder.gep(a_now, [builder.mul(a_row, _word(r))]) for r in range(rows)]
             column = [vector.splat(builder.load(head)) for head in heads]
             sums = [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
@@ -239,6 +242,8 @@ class _Library:
             start = builder.block
             with builder.if_then(accumulate):
                 found = [vector.load(place, masks[v]) for place, (_, v) in zip(places, tile, strict=True)]
+                for place in places:
+                    vector.prefetch(builder.gep(place, [builder.mul(c_row, _word(rows))]))
                 loaded = builder.block
             sums = [self.either(builder, vector.zero, start, value, loaded) for value in found]
             _, _, *sums = _loop(builder, k, [a_tile, b, *sums], step)
@@ -301,7 +306,7 @@ class _Library:
         function, builder, vector = self.function(TRANSPOSE, _SIGNATURES[TRANSPOSE])
         rows, columns, source, source_row, target, target_row = function.args
         width = vector.width
-        lanes = ir.VectorType(_INT32, width)
+        indices = ir.VectorType(_INT32, width)
 
         def copy(masked: bool) -> None:
             block = []
@@ -321,8 +326,8 @@ class _Library:
                 for i in range(width):
                     if not i & step:
                         pair = block[i], block[i + step]
-                        swapped[i] = builder.shuffle_vector(*pair, ir.Constant(lanes, low))
-                        swapped[i + step] = builder.shuffle_vector(*pair, ir.Constant(lanes, high))
+                        swapped[i] = builder.shuffle_vector(*pair, ir.Constant(indices, low))
+                        swapped[i + step] = builder.shuffle_vector(*pair, ir.Constant(indices, high))
                 block = swapped
                 step *= 2
             for j in range(width):
@@ -409,9 +414,7 @@ def _call_vector_function(builder: ir.IRBuilder, name: str, element: ir.Type, va
         table = ir.GlobalVariable(
             module, ir.ArrayType(function_type.as_pointer(), len(_addresses)), "autograd_lite_simd_addresses"
         )
-    place = builder.bitcast(
-        builder.gep(table, [_word(0), _word(slot)]), function_type.as_pointer().as_pointer()
-    )
+    place = builder.bitcast(builder.gep(table, [_word(0), _word(slot)]), function_type.as_pointer().as_pointer())
     missing = cgutils.is_null(builder, builder.load(place))
     with builder.if_then(missing, likely=False):
         load_type = ir.FunctionType(ir.VoidType(), [_WORD])
@@ -420,26 +423,61 @@ def _call_vector_function(builder: ir.IRBuilder, name: str, element: ir.Type, va
     builder.call(builder.load(place), values)
 
 
+@intrinsic
+def _at(typingctx: Any, block: Any, offset: Any) -> Any:
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        pointer, offset = values
+        if isinstance(block, types.Array):
+            pointer = context.make_array(block)(context, builder, pointer).data
+        return builder.gep(pointer, [offset])
+
+    return types.CPointer(block.dtype)(block, types.int64), codegen
+
+
+def _numpy_at(block: np.ndarray, offset: int) -> np.ndarray:
+    if block.ndim != 1:
+        extent = sum((n - 1) * s for n, s in zip(block.shape, block.strides)) // block.itemsize + 1
+        block = np.lib.stride_tricks.as_strided(block, (extent if block.size else 0,), (block.itemsize,))
+    return block[offset:]
+
+
+at = _at if JIT else _numpy_at
+"""Inside a kernel: ``at(block, offset)`` points to an element in the memory of `block`, which is an array or
+itself such a pointer. Offsets count elements; the array must outlive the pointer."""
+
+
+@intrinsic
+def _lanes(typingctx: Any, block: Any) -> Any:
+    count = VECTOR_BYTES * 8 // block.dtype.bitwidth
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        return _word(count)
+
+    return types.int64(block), codegen
+
+
+def _numpy_lanes(block: np.ndarray) -> int:
+    return VECTOR_BYTES // block.itemsize
+
+
+lanes = _lanes if JIT else _numpy_lanes
+"""Inside a kernel: how many elements of the memory that `block` is or points to make a vector."""
+
+
 def _vector_function(name: str) -> Any:
-    """The function of that name, for kernels: it takes one tuple, and in it each pointer as (array, offset)."""
+    """The function of that name, for kernels; it takes its arguments as one tuple."""
 
     @intrinsic
     def function(typingctx: Any, arguments: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
-            given = list(zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, strict=True))
-            passed, i = [], 0
-            element = None
-            for letter in _SIGNATURES[name]:
+            passed, element = [], None
+            given = zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, _SIGNATURES[name], strict=True)
+            for value, kind, letter in given:
                 if letter == "p":
-                    (value, kind), (offset, word) = given[i : i + 2]
-                    array = context.make_array(kind)(context, builder, value)
                     element = context.get_data_type(kind.dtype)
-                    passed.append(builder.gep(array.data, [context.cast(builder, offset, word, types.int64)]))
-                    i += 2
+                    passed.append(value)
                 else:
-                    wanted = types.int64 if letter == "w" else types.boolean
-                    passed.append(context.cast(builder, *given[i], wanted))
-                    i += 1
+                    passed.append(context.cast(builder, value, kind, types.int64 if letter == "w" else types.boolean))
             _call_vector_function(builder, name, element, passed)
             return context.get_dummy_value()
 
@@ -454,35 +492,28 @@ _transpose = _vector_function(TRANSPOSE)
 
 
 @kernel
-def _vector_block_product(
-    a, a_offset, a_row_stride, a_col_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride,
-    m, n, k, accumulate,
-):  # fmt: skip
+def _vector_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulate):
     if m <= 0:
         return
-    panel = TILE_VECTORS * (VECTOR_BYTES // c.itemsize)
+    panel = TILE_VECTORS * lanes(c)
     # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
     tiles = (m + TILE_ROWS - 1) // TILE_ROWS
     rows = m // tiles
     higher = m - rows * tiles
     below = higher * (rows + 1)
+    a_below, c_below = at(a, below * a_row), at(c, below * c_row)
     for j in range(0, n, panel):
         columns = min(panel, n - j)
+        here = at(b, j)
         if higher > 0:
-            _product((
-                rows + 1, columns, higher, k, a, a_offset, a_row_stride, a_col_stride,
-                b, b_offset + j, b_row_stride, c, c_offset + j, c_row_stride, accumulate,
-            ))  # fmt: skip
-        _product((
-            rows, columns, tiles - higher, k, a, a_offset + below * a_row_stride, a_row_stride, a_col_stride,
-            b, b_offset + j, b_row_stride, c, c_offset + below * c_row_stride + j, c_row_stride, accumulate,
-        ))  # fmt: skip
+            _product((rows + 1, columns, higher, k, a, a_row, a_col, here, b_row, at(c, j), c_row, accumulate))
+        _product(
+            (rows, columns, tiles - higher, k, a_below, a_row, a_col, here, b_row, at(c_below, j), c_row, accumulate)
+        )
 
 
 @kernel
-def _vector_dot_product(
-    a, a_offset, a_row_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride, m, n, k, accumulate
-):
+def _vector_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
     row_tiles = (m + DOT_ROWS - 1) // DOT_ROWS
     column_tiles = (n + DOT_COLUMNS - 1) // DOT_COLUMNS
     for s in range(column_tiles):
@@ -491,92 +522,76 @@ def _vector_dot_product(
         for r in range(row_tiles):
             i = r * m // row_tiles
             rows = (r + 1) * m // row_tiles - i
-            _dot((
-                rows, columns, k, a, a_offset + i * a_row_stride, a_row_stride,
-                b, b_offset + j * b_row_stride, b_row_stride,
-                c, c_offset + i * c_row_stride + j, c_row_stride, accumulate,
-            ))  # fmt: skip
+            place = at(c, i * c_row + j)
+            _dot((rows, columns, k, at(a, i * a_row), a_row, at(b, j * b_row), b_row, place, c_row, accumulate))
 
 
 @kernel
-def _vector_transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n):
-    width = VECTOR_BYTES // a.itemsize
+def _vector_transpose(a, a_row, out, out_row, m, n):
+    width = lanes(a)
     for i in range(0, m, width):
         rows = min(width, m - i)
         for j in range(0, n, width):
-            _transpose((
-                rows, min(width, n - j), a, a_offset + i * a_row_stride + j, a_row_stride,
-                out, out_offset + j * out_row_stride + i, out_row_stride,
-            ))  # fmt: skip
+            columns = min(width, n - j)
+            _transpose((rows, columns, at(a, i * a_row + j), a_row, at(out, j * out_row + i), out_row))
 
 
 @kernel
-def _plain_block_product(
-    a, a_offset, a_row_stride, a_col_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride,
-    m, n, k, accumulate,
-):  # fmt: skip
+def _plain_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulate):
     for i in range(m):
-        row = c[c_offset + i * c_row_stride :][:n]
+        row = at(c, i * c_row)
         if not accumulate:
-            row[:] = 0
+            for j in range(n):
+                row[j] = 0
         for p in range(k):
-            factor = a[a_offset + i * a_row_stride + p * a_col_stride]
-            other = b[b_offset + p * b_row_stride :]
+            factor = a[i * a_row + p * a_col]
+            other = at(b, p * b_row)
             for j in range(n):
                 row[j] += factor * other[j]
 
 
 @kernel(reassociate=True)
-def _plain_dot_product(
-    a, a_offset, a_row_stride, b, b_offset, b_row_stride, c, c_offset, c_row_stride, m, n, k, accumulate
-):
+def _plain_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
     for i in range(m):
-        left = a[a_offset + i * a_row_stride :]
+        left = at(a, i * a_row)
         for j in range(n):
-            right = b[b_offset + j * b_row_stride :]
-            place = c_offset + i * c_row_stride + j
-            total = c.dtype.type(0)
+            right = at(b, j * b_row)
+            place = i * c_row + j
+            total = like(c[place], 0)
             for p in range(k):
                 total += left[p] * right[p]
             c[place] = c[place] + total if accumulate else total
 
 
 @kernel
-def _plain_transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n):
+def _plain_transpose(a, a_row, out, out_row, m, n):
     for i in range(m):
         for j in range(n):
-            out[out_offset + j * out_row_stride + i] = a[a_offset + i * a_row_stride + j]
+            out[j * out_row + i] = a[i * a_row + j]
 
 
-def _view(flat: np.ndarray, offset: int, shape: tuple[int, int], row: int, col: int) -> np.ndarray:
-    return np.lib.stride_tricks.as_strided(flat[offset:], shape, (row * flat.itemsize, col * flat.itemsize))
+def _matrix(flat: np.ndarray, m: int, n: int, row: int, col: int = 1) -> np.ndarray:
+    return np.lib.stride_tricks.as_strided(flat, (m, n), (row * flat.itemsize, col * flat.itemsize))
 
 
 def _numpy_block_product(
-    a: np.ndarray, a_offset: int, a_row_stride: int, a_col_stride: int, b: np.ndarray, b_offset: int,
-    b_row_stride: int, c: np.ndarray, c_offset: int, c_row_stride: int, m: int, n: int, k: int, accumulate: bool,
+    a: np.ndarray, a_row: int, a_col: int, b: np.ndarray, b_row: int, c: np.ndarray, c_row: int,
+    m: int, n: int, k: int, accumulate: bool,
 ) -> None:  # fmt: skip
-    left = _view(a, a_offset, (m, k), a_row_stride, a_col_stride)
-    right = _view(b, b_offset, (k, n), b_row_stride, 1)
-    target = _view(c, c_offset, (m, n), c_row_stride, 1)
-    target[...] = target + left @ right if accumulate else left @ right
+    target, product = _matrix(c, m, n, c_row), _matrix(a, m, k, a_row, a_col) @ _matrix(b, k, n, b_row)
+    target[...] = target + product if accumulate else product
 
 
 def _numpy_dot_product(
-    a: np.ndarray, a_offset: int, a_row_stride: int, b: np.ndarray, b_offset: int, b_row_stride: int,
-    c: np.ndarray, c_offset: int, c_row_stride: int, m: int, n: int, k: int, accumulate: bool,
+    a: np.ndarray, a_row: int, b: np.ndarray, b_row: int, c: np.ndarray, c_row: int, m: int, n: int, k: int,
+    accumulate: bool,
 ) -> None:  # fmt: skip
-    left = _view(a, a_offset, (m, k), a_row_stride, 1)
-    right = _view(b, b_offset, (k, n), 1, b_row_stride)
-    target = _view(c, c_offset, (m, n), c_row_stride, 1)
-    target[...] = target + left @ right if accumulate else left @ right
+    target, product = _matrix(c, m, n, c_row), _matrix(a, m, k, a_row) @ _matrix(b, n, k, b_row).T
+    target[...] = target + product if accumulate else product
 
 
-def _numpy_transpose(
-    a: np.ndarray, a_offset: int, a_row_stride: int, out: np.ndarray, out_offset: int, out_row_stride: int,
-    m: int, n: int,
-) -> None:  # fmt: skip
-    _view(out, out_offset, (n, m), out_row_stride, 1)[...] = _view(a, a_offset, (m, n), a_row_stride, 1).T
+def _numpy_transpose(a: np.ndarray, a_row: int, out: np.ndarray, out_row: int, m: int, n: int) -> None:
+    _matrix(out, n, m, out_row)[...] = _matrix(a, m, n, a_row).T
 
 
 def _chosen(vector: Any, plain: Any, without_compiler: Any) -> Any:
@@ -589,30 +604,23 @@ block_product = _chosen(_vector_block_product, _plain_block_product, _numpy_bloc
 """
 Inside a kernel: multiply a block of A by a block of B into a block of C, on the calling thread.
 
-``block_product(a, a_offset, a_row_stride, a_col_stride, b, b_offset, b_row_stride,
-c, c_offset, c_row_stride, m, n, k, accumulate)`` sets (or, with `accumulate`, adds to)
+``block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulate)`` sets (or, with `accumulate`, adds to)
+``c[i * c_row + j]``, for i < m and j < n, the sum over p < k of ``a[i * a_row + p * a_col] * b[p * b_row + j]``.
 
-    c[c_offset + i * c_row_stride + j]  for i < m, j < n
-
-the sum over p < k of
-
-    a[a_offset + i * a_row_stride + p * a_col_stride] * b[b_offset + p * b_row_stride + j].
-
-`a`, `b` and `c` are one-dimensional C-contiguous arrays of one dtype, float32 or float64; offsets and strides
-count elements. `c` must not overlap the others. Nothing is checked. `m`, `n` and `k` may be zero. Every element
-of C is its start value plus the products in the order of p, one rounding each: however C is cut into blocks, and
-k into calls that accumulate, the bits are the same.
+`a`, `b` and `c` are pointers made by `at`, all to float32 or all to float64; strides count elements. `c` must not
+overlap the others. Nothing is checked. `m`, `n` and `k` may be zero. Every element of C is its start value plus
+the products in the order of p, one rounding each: however C is cut into blocks, and k into calls that accumulate,
+the bits are the same.
 """
 dot_product = _chosen(_vector_dot_product, _plain_dot_product, _numpy_dot_product)
 """
-Inside a kernel: ``dot_product(a, a_offset, a_row_stride, b, b_offset, b_row_stride,
-c, c_offset, c_row_stride, m, n, k, accumulate)`` is `block_product` for a B that is stored by columns:
-it sums ``a[a_offset + i * a_row_stride + p] * b[b_offset + j * b_row_stride + p]`` over p < k.
-It needs no packing, and is the faster one where m or n is small and k is not. Each lane of the vectors
-sums its own p, so the bits depend on k alone.
+Inside a kernel: ``dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate)`` is `block_product` for an A
+stored by rows and a B stored by columns: it sums ``a[i * a_row + p] * b[j * b_row + p]`` over p < k. It needs no
+packing, and is the faster one where m or n is small and k is not. Each lane of the vectors sums its own p, so the
+bits depend on k alone.
 """
 transpose = _chosen(_vector_transpose, _plain_transpose, _numpy_transpose)
 """
-Inside a kernel: ``transpose(a, a_offset, a_row_stride, out, out_offset, out_row_stride, m, n)`` sets
-``out[out_offset + j * out_row_stride + i] = a[a_offset + i * a_row_stride + j]`` for i < m, j < n.
+Inside a kernel: ``transpose(a, a_row, out, out_row, m, n)`` sets ``out[j * out_row + i] = a[i * a_row + j]`` for
+i < m, j < n.
 """
