@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ops.creation import empty
 from ..tensor import Tensor
-from . import functional as F  # noqa: N812 (PyTorch's abbreviation)
+from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..ops.loss import chosen_reduction
 from ..tensor import Tensor
-from . import functional as F  # noqa: N812 (PyTorch's abbreviation)
+from . import functional as F
 from .module import Module
 
 

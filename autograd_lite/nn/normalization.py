@@ -6,7 +6,7 @@ from typing import Any
 
 from ..ops.creation import empty, ones, tensor, zeros
 from ..tensor import Tensor
-from . import functional as F  # noqa: N812 (PyTorch's abbreviation)
+from . import functional as F
 from . import init
 from .module import Module
 from .parameter import Parameter

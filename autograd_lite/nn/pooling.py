@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..tensor import Tensor
-from . import functional as F  # noqa: N812 (PyTorch's abbreviation)
+from . import functional as F
 from .module import Module
 
 
