@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from . import elementwise
+from . import elementwise, indexing, linalg, nn, reduction, shape
 from .opinfo import OpInfo
 
-ROWS: list[OpInfo] = [*elementwise.ROWS]
+ROWS: list[OpInfo] = [
+    *elementwise.ROWS, *reduction.ROWS, *shape.ROWS, *indexing.ROWS, *linalg.ROWS, *nn.ROWS,
+]  # fmt: skip
 
 
 def only(**wanted: object) -> list[OpInfo]:

@@ -248,14 +248,14 @@ def float32_gradient(info: OpInfo, case: Case, rng: np.random.Generator) -> None
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "transposed": lambda a: np.array(a.T, order="C").T,
     "stepped": lambda a: _stepped(a),
-    "reversed": lambda a: np.array(a[(slice(None, None, -1),) * a.ndim], order="C")[(slice(None, None, -1),) * a.ndim],
+    "reversed": lambda a: np.flip(np.array(np.flip(a), order="C")),
     "offset": lambda a: _offset(a),
 }
 
 
 def _stepped(a: np.ndarray) -> np.ndarray:
     bigger = np.full([2 * n + 1 for n in a.shape], 7.5, a.dtype)
-    view = bigger[tuple(slice(1, 2 * n + 1, 2) for n in a.shape)]
+    view = bigger[(..., *[slice(1, 2 * n + 1, 2) for n in a.shape])]
     view[...] = a
     return view
 

@@ -142,7 +142,7 @@ class Bad:
     match: str = ""
 
 
-@dataclass
+@dataclass(repr=False)
 class OpInfo:
     """One row of the table.
 
@@ -172,8 +172,8 @@ class OpInfo:
         Further public names of the same function.
     torch : bool
         Whether PyTorch has the same thing, to compare with.
-    unused : bool
-        Whether some inputs may get no gradient at all (an index that never occurs, say).
+    variant : str
+        Distinguishes rows of the same name.
     """
 
     name: str
@@ -194,6 +194,12 @@ class OpInfo:
 
     def __post_init__(self) -> None:
         self.ident = f"{self.name}-{self.variant}" if self.variant else self.name
+
+    def __repr__(self) -> str:
+        return self.ident
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # in the reports of Hypothesis
+        printer.text(self.ident)
 
     def function(self, package: Any) -> Callable[..., Any]:
         """The operation in `package`."""
