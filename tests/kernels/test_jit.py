@@ -1,0 +1,65 @@
+"""The kernel cache: machine code is found again by another process, until a source file changes."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from autograd_lite.kernels import elementwise, jit
+
+pytestmark = pytest.mark.skipif(not jit.JIT, reason="nothing is compiled with the compiler off")
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {package!r})
+import numpy as np
+from autograd_lite.kernels.elementwise import Elementwise
+square = Elementwise("square_of", ("x",), "x * x + 1")
+print(square(np.full(3, 2.0, np.float32))[0], sum(square.loop.stats.cache_hits.values()))
+"""
+
+
+def _run(package: pathlib.Path, cache: pathlib.Path) -> tuple[str, str]:
+    environment = {**os.environ, "AUTOGRAD_LITE_CACHE": str(cache)}
+    environment.pop("AUTOGRAD_LITE_QUIET", None)
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(package=str(package))], capture_output=True, text=True, env=environment
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip(), run.stderr
+
+
+def test_code_is_kept_and_goes_stale_with_its_sources(tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "source"
+    source = pathlib.Path(jit.HERE).parent
+    shutil.copytree(source, package / "autograd_lite", ignore=shutil.ignore_patterns("__pycache__"))
+    cache = tmp_path / "cache"
+    out, message = _run(package, cache)
+    assert out == "5.0 0"
+    assert message.count("compiling kernels") == 1
+    out, message = _run(package, cache)
+    assert out == "5.0 1"
+    assert "compiling" not in message
+    helper = package / "autograd_lite" / "kernels" / "special.py"  # compiled into the kernel, from another file
+    helper.write_text(helper.read_text("utf-8") + "\n", encoding="utf-8")
+    out, _ = _run(package, cache)
+    assert out == "5.0 0"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    environment = {**os.environ, "AUTOGRAD_LITE_CACHE": str(file / "below")}
+    code = "from autograd_lite.kernels.jit import cache_directory; cache_directory()"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert run.returncode != 0
+    assert "AUTOGRAD_LITE_CACHE" in run.stderr
+
+
+def test_numbers_take_the_type_of_the_operands() -> None:
+    assert elementwise.typed("x * 2 + exp(-0.5)") == "x * T(2) + exp(-T(0.5))"
