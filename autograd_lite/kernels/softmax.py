@@ -71,6 +71,13 @@ def sum_of_exponentials(line: Any, m: Any) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------
 
 
+@kernel
+def _subtract_in_turn(line: Any, m: Any, s: Any, out: Any) -> None:
+    """The difference from the peak first, which is exact near it; reassociated, m + s would round `s` away."""
+    for i in range(line.size):
+        out[i] = (line[i] - m) - s
+
+
 @kernel(reassociate=True)
 def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: bool) -> None:
     one = x.dtype.type(1)
@@ -78,9 +85,7 @@ def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: boo
         line, out = x[k * n : (k + 1) * n], y[k * n : (k + 1) * n]
         m = largest(line)
         if logarithm:
-            s = log(sum_of_exponentials(line, m))
-            for i in range(n):
-                out[i] = line[i] - m - s
+            _subtract_in_turn(line, m, log(sum_of_exponentials(line, m)), out)
         else:
             s = x.dtype.type(0)
             for i in range(n):
