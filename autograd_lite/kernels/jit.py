@@ -75,10 +75,10 @@ def kernels_from_source(source: str, namespace: dict[str, Any], **options: bool)
 
     `namespace` gives the other names that it uses.
     """
-    filename = sys._getframe(1).f_code.co_filename
-    scope = dict(namespace)
-    exec(compile(source, filename, "exec"), scope)
-    names = [name for name in scope if name not in namespace and name != "__builtins__"]
+    caller = sys._getframe(1)
+    scope = {**namespace, "__name__": caller.f_globals["__name__"]}  # a function without a module cannot be loaded
+    exec(compile(source, caller.f_code.co_filename, "exec"), scope)
+    names = [name for name in scope if name not in namespace and not name.startswith("__")]
     made = {}
     for name in names:
         scope[name].__generated_source__ = source
