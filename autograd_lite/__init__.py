@@ -297,6 +297,7 @@ from . import cuda
 from . import datasets
 from . import io
 from . import linalg
+from . import nn
 from . import optim
 from . import utils
 from .io import load, save
@@ -524,6 +525,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "nn",
     "no_grad",
     "nonzero",
     "norm",
