@@ -153,7 +153,7 @@ def check_inplace(op: str, x: Any, others: tuple[Any, ...] = ()) -> bool:
         raise RuntimeError(
             f"{op}: a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
-    if recorded and x._no_grad_view:
+    if x._no_grad_view and (recorded or (base is not None and base._requires_grad)):
         raise RuntimeError(
             f"{op}: A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
             "Make the view in grad mode, or modify it under no_grad."
