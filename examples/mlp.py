@@ -2,17 +2,26 @@
 
 The network of the course: 1024 pixels, 64 sigmoid units, 36 classes; weights drawn by Xavier's rule, biases
 zero; softmax cross-entropy summed over the batch; plain stochastic gradient descent.
+
+    python -m examples.mlp --dataset nist36 --data DIR --sweep
+    python -m examples.mlp --dataset nist36 --data DIR --hidden 256 --optimizer adam
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+from typing import Any
 
 import autograd_lite as ag
 from autograd_lite import Tensor, nn
 
 from .common import figures, images, options, training
+
+# Adam's steps do not grow with the gradient, so its loss is the mean; its rate is halved every 100 epochs.
+RECIPES = {
+    "sgd": {"lr": 2e-3, "epochs": 100, "batch_size": 64, "reduction": "sum", "halve_every": 0},
+    "adam": {"lr": 1e-3, "epochs": 200, "batch_size": 32, "reduction": "mean", "halve_every": 100},
+}
 
 
 class TwoLayerNetwork(nn.Module):
@@ -30,30 +39,38 @@ class TwoLayerNetwork(nn.Module):
         return self.layer2(ag.sigmoid(self.layer1(x.flatten(1))))
 
 
-def loss_function(scores: Tensor, labels: Tensor) -> Tensor:
-    return nn.functional.cross_entropy(scores, labels, reduction="sum")
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__, epochs=50, batch_size=64, lr=2e-3)
-    parser.add_argument("--hidden", type=int, default=64, help="hidden units")
+    parser = options.parser(__doc__)
+    parser.set_defaults(epochs=None, batch_size=None, lr=None)
+    parser.add_argument("--hidden", type=options.positive_int, default=64, help="hidden units")
+    parser.add_argument("--optimizer", choices=RECIPES, default="sgd", help="sets the defaults of what is None here")
+    parser.add_argument("--halve-every", type=int, metavar="EPOCHS", help="halve the rate so often; 0 for never")
+    parser.add_argument("--sweep", action="store_true", help="train with 10 times and 1/10 of the rate, too")
+    options.add_checkpoint(parser)
     given = parser.parse_args(arguments)
+    for name, value in RECIPES[given.optimizer].items():
+        if getattr(given, name, None) is None:
+            setattr(given, name, value)
     if given.quick:
         given.epochs = min(given.epochs, 5)
     return given
 
 
-def main(arguments: list[str] | None = None) -> dict[str, object]:
-    given = parse(arguments)
-    out = options.start(given)
-    data = images.load(given)
-    side = data.train.images.shape[-1]
-    print(f"data      {data.name}: {len(data.train)} / {len(data.valid)} / {len(data.test)} images of {side}x{side}")
-
-    model = TwoLayerNetwork(side * side, given.hidden, len(data.classes))
-    optimizer = ag.optim.SGD(model.parameters(), lr=given.lr)
+def train(
+    given: argparse.Namespace, data: images.Images, lr: float, checkpoint: Any = None
+) -> tuple[TwoLayerNetwork, Tensor, training.History]:
+    """The trained network, its first layer's weights before training, and the history."""
+    ag.manual_seed(given.seed)
+    _, height, width = data.shape
+    model = TwoLayerNetwork(height * width, given.hidden, len(data.classes))
     before = model.layer1.weight.detach().clone()
-    started = time.perf_counter()
+    if given.optimizer == "sgd":
+        optimizer = ag.optim.SGD(model.parameters(), lr=lr)
+    else:
+        optimizer = ag.optim.Adam(model.parameters(), lr=lr)
+    scheduler = None
+    if given.halve_every:
+        scheduler = ag.optim.lr_scheduler.StepLR(optimizer, given.halve_every, gamma=0.5)
     history = training.fit(
         model,
         data.train,
@@ -61,39 +78,73 @@ def main(arguments: list[str] | None = None) -> dict[str, object]:
         optimizer,
         epochs=given.epochs,
         batch_size=given.batch_size,
-        loss_function=loss_function,
+        reduction=given.reduction,
+        scheduler=scheduler,
+        checkpoint=checkpoint,
         seed=given.seed,
+        description=f"lr {lr:g}",
     )
-    seconds = time.perf_counter() - started
+    return model, before, history
 
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    given = parse(arguments)
+    out = options.start(given)
+    data = images.load(given)
+    side = data.shape[-1]
+    print(f"data      {data}")
+
+    model, before, history = train(given, data, given.lr, given.checkpoint)
     test_loss, test_accuracy = training.evaluate(model, data.test)
     predicted = training.predict(model, data.test.images).argmax(1).numpy()
     matrix = figures.confusion_matrix(predicted, data.test.labels.numpy(), len(data.classes))
-    print(f"network   {side * side}-{given.hidden}-{len(data.classes)}, {given.epochs} epochs in {seconds:.1f} s")
-    print(f"accuracy  train {history['train_accuracy'][-1]:.3f}   valid {history['valid_accuracy'][-1]:.3f}"
-          f"   test {test_accuracy:.3f}")  # fmt: skip
-    pairs = figures.most_confused(matrix, data.classes, 5)
-    print("confused  " + ", ".join(f"{a}/{b} ({n})" for a, b, n in pairs))
+    name = f"{side * side}-{given.hidden}-{len(data.classes)} network"
+    print(f"network   {name}, {given.optimizer}, {given.epochs} epochs in {history.seconds:.1f} s")
+    print(
+        f"accuracy  train {history.last('train_accuracy'):.3f}   valid {history.last('valid_accuracy'):.3f}"
+        f"   test {test_accuracy:.3f}"
+    )
+    pairs = figures.most_confused(matrix, data.classes)
+    print("confused  " + ", ".join(f"{a}/{b} ({n})" for a, b, n in pairs[:5]))
 
-    title = f"{side * side}-{given.hidden}-{len(data.classes)} network on {data.name}"
-    figures.learning_curves(history, out / "mlp_curves.png", f"{title}: test accuracy {100 * test_accuracy:.1f} %")
+    title = f"{name} on {data.name}"
+    stem = "mlp" if given.optimizer == "sgd" else f"mlp_{given.optimizer}"
+    figures.learning_curves(history, out / f"{stem}_curves.png", f"{title}: test accuracy {test_accuracy:.1%}")
     figures.weight_images(
-        before.numpy(), model.layer1.weight.detach().numpy(), side, out / "mlp_weights.png",
+        before.numpy(),
+        model.layer1.weight.detach().numpy(),
+        side,
+        out / f"{stem}_weights.png",
         "First-layer weights, one image a hidden unit",
-    )  # fmt: skip
-    figures.confusion(matrix, data.classes, out / "mlp_confusion.png", f"{title}: confusion on the test set")
-    metrics = {
+    )
+    figures.confusion(matrix, data.classes, out / f"{stem}_confusion.png", f"{title}: confusion on the test set")
+    metrics: dict[str, Any] = {
+        "example": "mlp",
+        "dataset": data.name,
+        "hidden": given.hidden,
+        "optimizer": given.optimizer,
+        "lr": given.lr,
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,
-        "valid_accuracy": history["valid_accuracy"][-1],
-        "train_seconds": history["train_seconds"],
+        "valid_accuracy": history.last("valid_accuracy"),
+        "train_seconds": history.seconds,
         "epochs": given.epochs,
         "seed": given.seed,
-        "dataset": data.name,
+        "most_confused": pairs,
         "history": history,
     }
-    options.report(given, metrics)
-    return metrics
+
+    if given.sweep:
+        histories = {f"{given.lr:g}: test {test_accuracy:.1%}": history}
+        metrics["sweep"] = {f"{given.lr:g}": test_accuracy}
+        for lr in (10 * given.lr, given.lr / 10):
+            other, _, its_history = train(given, data, lr)
+            reached = training.evaluate(other, data.test)[1]
+            print(f"rate      {lr:g}: valid {its_history.last('valid_accuracy'):.3f}   test {reached:.3f}")
+            histories[f"{lr:g}: test {reached:.1%}"] = its_history
+            metrics["sweep"][f"{lr:g}"] = reached
+        figures.compared_curves(histories, out / f"{stem}_sweep.png", f"{title}: learning rates")
+    return options.report(given, metrics)
 
 
 if __name__ == "__main__":

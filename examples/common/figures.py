@@ -15,6 +15,7 @@ try:
 except ImportError as error:
     raise SystemExit("the examples draw with matplotlib: pip install 'autograd_lite[examples]'") from error
 
+LOSS_AND_ACCURACY = (("loss", "Cross-entropy per example", 1.0), ("accuracy", "Accuracy (%)", 100.0))
 BLUE, ORANGE, GREY = "#1f6fb4", "#e07b1f", "#8a8a8a"
 
 plt.rcParams.update(
@@ -39,35 +40,77 @@ def save(figure: Any, path: pathlib.Path) -> None:
     print(f"figure    {path}")
 
 
-def learning_curves(history: dict[str, Any], path: pathlib.Path, title: str) -> None:
-    """Loss and accuracy on the training and validation sets, by epoch."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
-    epochs = np.arange(1, len(history["train_loss"]) + 1)
-    for axes, quantity, scale in ((left, "loss", 1), (right, "accuracy", 100)):
-        for split, color in (("train", BLUE), ("valid", ORANGE)):
-            values = scale * np.array(history[f"{split}_{quantity}"])
-            axes.plot(epochs, values, color=color, label={"train": "training", "valid": "validation"}[split])
+def learning_curves(
+    history: dict[str, Any],
+    path: pathlib.Path,
+    title: str,
+    panels: tuple[tuple[str, str, float], ...] = LOSS_AND_ACCURACY,
+) -> None:
+    """Each measured value on the training and validation sets, by epoch: (name, title, factor) a panel."""
+    figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.8), squeeze=False)
+    for axes, (name, panel_title, factor) in zip(row[0], panels, strict=True):
+        for split, color, label in (("train", BLUE, "training"), ("valid", ORANGE, "validation")):
+            values = factor * np.array(history[f"{split}_{name}"])
+            epochs = np.arange(1, len(values) + 1)
+            axes.plot(epochs, values, color=color, marker="." if len(values) < 30 else None, label=label)
+            axes.annotate(
+                f"{values[-1]:.3g}",
+                (epochs[-1], values[-1]),
+                xytext=(5, 6 if (split == "train") == (factor > 1) else -6),
+                textcoords="offset points",
+                color=color,
+                va="center",
+                annotation_clip=False,
+            )
         axes.set_xlabel("epoch")
-    left.set_title("Cross-entropy per example")
-    right.set_title("Accuracy (%)")
-    left.set_ylim(bottom=0)
-    left.legend(frameon=False)
-    right.annotate(
-        f"{100 * history['valid_accuracy'][-1]:.1f} %",
-        (epochs[-1], 100 * history["valid_accuracy"][-1]),
-        xytext=(4, 0),
-        textcoords="offset points",
-        color=ORANGE,
-        va="center",
-        annotation_clip=False,
-    )
+        axes.set_title(panel_title)
+        if np.min(values) >= 0 and name == "loss":
+            axes.set_ylim(bottom=0)
+    row[0][0].legend(frameon=False)
     figure.suptitle(title)
     figure.tight_layout()
     save(figure, path)
 
 
+def compared_curves(
+    histories: dict[str, dict[str, Any]], path: pathlib.Path, title: str, name: str = "accuracy", factor: float = 100
+) -> None:
+    """One value of several runs: training dashed, validation solid."""
+    figure, axes = plt.subplots(figsize=(7, 4.2))
+    for number, (label, history) in enumerate(histories.items()):
+        for split, style in (("train", "--"), ("valid", "-")):
+            values = factor * np.array(history[f"{split}_{name}"])
+            line = label if split == "valid" else None
+            axes.plot(np.arange(1, len(values) + 1), values, style, color=f"C{number}", label=line, lw=1.4)
+    axes.plot([], [], "-", color=GREY, label="validation")
+    axes.plot([], [], "--", color=GREY, label="training")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{name} (%)" if factor == 100 else name)
+    axes.legend(frameon=False, ncols=2)
+    axes.set_title(title)
+    save(figure, path)
+
+
+def image_rows(
+    rows: dict[str, np.ndarray], path: pathlib.Path, title: str, captions: dict[str, list[str]] | None = None
+) -> None:
+    """Rows of images (N, H, W) grey or (N, H, W, 3), one below the other, each with its name."""
+    count = max(len(images) for images in rows.values())
+    figure, grid = plt.subplots(len(rows), count, figsize=(0.95 * count + 1, 1.05 * len(rows) + 0.6), squeeze=False)
+    for line, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes in line:
+            axes.set_axis_off()
+        for k, (axes, image) in enumerate(zip(line, images)):
+            axes.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            if captions and name in captions:
+                axes.set_title(captions[name][k], fontsize=7, fontweight="normal", pad=2)
+        line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
+    figure.suptitle(title)
+    save(figure, path)
+
+
 def weight_images(before: np.ndarray, after: np.ndarray, side: int, path: pathlib.Path, title: str) -> None:
-    """The weights of each unit of the first layer as an image, before and after training."""
+    """The weights of up to 64 units of the first layer as images, before and after training."""
     count = min(64, len(before))
     columns = 8
     rows = -(-count // columns)
@@ -106,7 +149,8 @@ def most_confused(matrix: np.ndarray, names: list[str], count: int = 8) -> list[
 def confusion(matrix: np.ndarray, names: list[str], path: pathlib.Path, title: str) -> None:
     """The confusion matrix, as shares of each true class, with the most confused pairs beside it."""
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    figure, (axes, side) = plt.subplots(1, 2, figsize=(11, 8), gridspec_kw={"width_ratios": [4, 1]})
+    size = 4 + 0.11 * len(names)
+    figure, (axes, side) = plt.subplots(1, 2, figsize=(size + 3, size), gridspec_kw={"width_ratios": [size, 2]})
     shown = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)

@@ -20,19 +20,17 @@ def parser(
     lr: float = 1e-3,
 ) -> argparse.ArgumentParser:
     """An argument parser with the common options; an example adds its own."""
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     made.add_argument("--dataset", choices=datasets, default=datasets[0], help="what to train on")
     made.add_argument(
         "--data",
         metavar="DIR",
         default=os.environ.get("AUTOGRAD_LITE_DATA"),
-        help="folder with the data set's files (or set AUTOGRAD_LITE_DATA); glyphs needs none",
+        help="folder with the data sets' files (or set AUTOGRAD_LITE_DATA); glyphs needs none",
     )
-    made.add_argument("--epochs", type=_positive_int, default=epochs, help="passes over the training set")
-    made.add_argument("--batch-size", type=_positive_int, default=batch_size, help="examples in a step")
-    made.add_argument("--lr", type=_positive, default=lr, help="learning rate")
+    made.add_argument("--epochs", type=positive_int, default=epochs, help="passes over the training set")
+    made.add_argument("--batch-size", type=positive_int, default=batch_size, help="examples in a step")
+    made.add_argument("--lr", type=positive, default=lr, help="learning rate")
     made.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of examples")
     made.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"), help="folder for the figures")
     made.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the metrics to this file")
@@ -40,14 +38,24 @@ def parser(
     return made
 
 
-def _positive_int(text: str) -> int:
+def add_checkpoint(made: argparse.ArgumentParser) -> None:
+    """The option to stop a training run and go on with it later."""
+    made.add_argument(
+        "--checkpoint",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="keep the state of the run in this file after every epoch, and go on from it if it is there",
+    )
+
+
+def positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
@@ -61,9 +69,10 @@ def start(options: argparse.Namespace) -> pathlib.Path:
     return options.out
 
 
-def report(options: argparse.Namespace, metrics: dict[str, Any]) -> None:
-    """Write the metrics as JSON, if a file was asked for."""
+def report(options: argparse.Namespace, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Write the metrics as JSON, if a file was asked for; returns them."""
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         print(f"metrics   {options.json}")
+    return metrics

@@ -1,28 +1,133 @@
-"""The training loop."""
+"""The training loop: history, early stopping, the best weights, and runs that can be stopped and resumed."""
 
 from __future__ import annotations
 
+import os
+import pathlib
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import autograd_lite as ag
 from autograd_lite import Tensor, nn
 from autograd_lite.utils.data import DataLoader, TensorDataset
 
-from .images import Split
+from .images import Split, to_float
 
 
-def progress(epochs: int, unit: str = "epoch") -> Any:
-    """`range(epochs)` with a progress bar."""
+def progress(items: Iterable[Any], unit: str = "epoch", **options: Any) -> Any:
+    """The items, with a progress bar where somebody looks at it."""
     try:
-        from tqdm import trange
+        from tqdm import tqdm
     except ImportError:
         sys.exit("the examples need tqdm: pip install 'autograd_lite[examples]'")
-    return trange(epochs, unit=unit, file=sys.stderr, dynamic_ncols=True)
+    return tqdm(items, unit=unit, file=sys.stderr, dynamic_ncols=True, disable=None, **options)
+
+
+class History(dict[str, list[float]]):
+    """What was measured after each epoch, by name: ``train_loss``, ``valid_loss``, ``valid_accuracy``, ..."""
+
+    def record(self, **values: float) -> None:
+        for name, value in values.items():
+            self.setdefault(name, []).append(float(value))
+
+    def last(self, name: str) -> float:
+        return self[name][-1]
+
+    @property
+    def seconds(self) -> float:
+        """The time spent in training steps, without validation."""
+        return sum(self.get("seconds_of_epoch", []))
+
+
+class Run:
+    """A training run as its callbacks see it. A callback ends it by setting `stopped`."""
+
+    def __init__(self, model: nn.Module, optimizer: Any, scheduler: Any, generator: ag.Generator) -> None:
+        self.model, self.optimizer, self.scheduler, self.generator = model, optimizer, scheduler, generator
+        self.history = History()
+        self.epoch = 0
+        self.stopped = False
+
+    def state_dict(self, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
+        """All that the next epochs depend on."""
+        return {
+            "epoch": self.epoch,
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
+            "shuffling": self.generator.get_state(),
+            "random": ag.get_rng_state(),
+            "history": {name: list(values) for name, values in self.history.items()},
+            "callbacks": [callback.state_dict() if hasattr(callback, "state_dict") else None for callback in callbacks],
+        }
+
+    def load_state_dict(self, state: dict[str, Any], callbacks: Sequence[Any] = ()) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.generator.set_state(state["shuffling"])
+        ag.set_rng_state(state["random"])
+        self.epoch = state["epoch"]
+        self.history = History(state["history"])
+        for callback, saved in zip(callbacks, state["callbacks"], strict=True):
+            if saved is not None:
+                callback.load_state_dict(saved)
+
+
+class Callback(Protocol):
+    """Called after every epoch."""
+
+    def __call__(self, run: Run) -> None: ...
+
+
+class BestWeights:
+    """Keeps the weights of the epoch where a measured value was best; `restore` brings them back."""
+
+    def __init__(self, monitor: str = "valid_accuracy", mode: str = "max") -> None:
+        self.monitor, self.sign = monitor, {"max": 1.0, "min": -1.0}[mode]
+        self.best, self.epoch = -float("inf"), 0
+        self.weights: dict[str, Tensor] = {}
+
+    def __call__(self, run: Run) -> None:
+        value = self.sign * run.history.last(self.monitor)
+        if value > self.best:
+            self.best, self.epoch = value, run.epoch
+            self.weights = {name: tensor.detach().clone() for name, tensor in run.model.state_dict().items()}
+
+    def restore(self, model: nn.Module) -> None:
+        model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.epoch, self.weights = state["best"], state["epoch"], dict(state["weights"])
+
+
+class EarlyStopping:
+    """Ends a run when a measured value has not improved for `patience` epochs."""
+
+    def __init__(self, monitor: str = "valid_loss", mode: str = "min", patience: int = 10, delta: float = 0.0) -> None:
+        self.monitor, self.sign = monitor, {"max": 1.0, "min": -1.0}[mode]
+        self.patience, self.delta = patience, delta
+        self.best, self.waited = -float("inf"), 0
+
+    def __call__(self, run: Run) -> None:
+        value = self.sign * run.history.last(self.monitor)
+        if value > self.best + self.delta:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+            run.stopped = run.stopped or self.waited >= self.patience
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
 
 
 @ag.no_grad()
@@ -30,67 +135,99 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
     """The model's outputs for `images`, in evaluation mode."""
     was_training = model.training
     model.eval()
-    outputs = [model(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+    outputs = [model(to_float(images[i : i + batch_size])) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return ag.cat(outputs)
 
 
-def accuracy(model: nn.Module, split: Split) -> float:
-    """The share of `split` that the model puts into the right class."""
-    return (predict(model, split.images).argmax(1) == split.labels).float().mean().item()
+def share_right(scores: Tensor, labels: Tensor) -> float:
+    """The share of the examples whose highest score is at their label."""
+    return (scores.argmax(1) == labels).float().mean().item()
 
 
 def evaluate(model: nn.Module, split: Split) -> tuple[float, float]:
     """Mean cross-entropy and accuracy over `split`."""
     scores = predict(model, split.images)
-    loss = nn.functional.cross_entropy(scores, split.labels).item()
-    return loss, (scores.argmax(1) == split.labels).float().mean().item()
+    return nn.functional.cross_entropy(scores, split.labels).item(), share_right(scores, split.labels)
 
 
 def fit(
     model: nn.Module,
     train: Split,
     valid: Split,
-    optimizer: ag.optim.Optimizer,
+    optimizer: Any,
     *,
     epochs: int,
     batch_size: int,
-    loss_function: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor] = nn.functional.cross_entropy,
+    reduction: str = "mean",
+    metrics: dict[str, Callable[[Tensor, Tensor], float]] | None = None,
     scheduler: Any = None,
+    augment: Callable[[Tensor, int, int], Tensor] | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Train, and return the history: loss and accuracy on both splits after each epoch, and the seconds.
+    description: str = "",
+) -> History:
+    """Train `model`, and return what was measured after each epoch.
 
-    The training loss and accuracy are those of the batches as they were trained on; the loss is per example.
+    Parameters
+    ----------
+    loss : callable
+        ``loss(outputs, targets, reduction=...)``, one of ``nn.functional``; `reduction` is what the steps
+        use. The history holds the loss per example: of the batches as they were trained on, and of `valid`.
+    metrics : dict
+        From a name to a function of outputs and targets, a mean over the examples; accuracy if not given.
+    scheduler
+        Stepped after every epoch.
+    augment : callable
+        ``augment(images, epoch, step)``.
+    callbacks : sequence
+        Called after every epoch: `EarlyStopping`, `BestWeights`, or any function of a `Run`.
+    checkpoint : path
+        Written after every epoch, and gone on from where it exists: the weights, and everything after
+        them, are then those of a run that was never stopped, to the last bit.
+    seed : int
+        Of the order of the examples.
     """
-    loader = DataLoader(
-        TensorDataset(train.images, train.labels),
-        batch_size=batch_size,
-        shuffle=True,
-        generator=ag.Generator().manual_seed(seed),
-    )
-    history: dict[str, Any] = {"train_loss": [], "train_accuracy": [], "valid_loss": [], "valid_accuracy": []}
-    bar = progress(epochs)
-    seconds = 0.0
-    for _ in bar:
+    metrics = {"accuracy": share_right} if metrics is None else metrics
+    generator = ag.Generator().manual_seed(seed)
+    data = TensorDataset(train.images, train.labels)
+    loader = DataLoader(data, batch_size=batch_size, shuffle=True, generator=generator)
+    run = Run(model, optimizer, scheduler, generator)
+    if checkpoint is not None and pathlib.Path(checkpoint).exists():
+        run.load_state_dict(ag.load(checkpoint), callbacks)
+
+    bar = progress(range(run.epoch, epochs), initial=run.epoch, total=epochs, desc=description or None)
+    for epoch in bar:
         started = time.perf_counter()
-        losses, right = 0.0, 0
-        for images, labels in loader:
-            scores = model(images)
-            loss = loss_function(scores, labels)
+        totals = dict.fromkeys(["loss", *metrics], 0.0)
+        for step, (images, targets) in enumerate(loader):
+            images = to_float(images if augment is None else augment(images, epoch, step))
+            outputs = model(images)
+            error = loss(outputs, targets, reduction=reduction)
             optimizer.zero_grad()
-            loss.backward()
+            error.backward()
             optimizer.step()
-            losses += loss.item()
-            right += int(np.count_nonzero(scores.numpy(force=True).argmax(1) == labels.numpy()))
+            totals["loss"] += error.item() * (len(targets) if reduction == "mean" else 1)
+            for name, metric in metrics.items():
+                totals[name] += metric(outputs.detach(), targets) * len(targets)
         if scheduler is not None:
             scheduler.step()
-        seconds += time.perf_counter() - started
-        valid_loss, valid_accuracy = evaluate(model, valid)
-        history["train_loss"].append(losses / len(train))
-        history["train_accuracy"].append(right / len(train))
-        history["valid_loss"].append(valid_loss)
-        history["valid_accuracy"].append(valid_accuracy)
-        bar.set_postfix(loss=f"{losses / len(train):.3f}", valid=f"{valid_accuracy:.1%}")
-    history["train_seconds"] = seconds
-    return history
+        seconds = time.perf_counter() - started
+
+        outputs = predict(model, valid.images)
+        measured = {f"train_{name}": total / len(train) for name, total in totals.items()}
+        measured["valid_loss"] = loss(outputs, valid.labels, reduction="sum").item() / len(valid)
+        measured.update({f"valid_{name}": metric(outputs, valid.labels) for name, metric in metrics.items()})
+        run.history.record(**measured, seconds_of_epoch=seconds)
+        run.epoch = epoch + 1
+        bar.set_postfix({name: f"{measured[f'valid_{name}']:.4g}" for name in totals})
+        for callback in callbacks:
+            callback(run)
+        if checkpoint is not None:
+            ag.save(run.state_dict(callbacks), checkpoint)
+        if run.stopped:
+            bar.close()
+            break
+    return run.history
