@@ -6,7 +6,6 @@ from .ops.linalg import (
     cholesky,
     det,
     inv,
-    matrix_norm,
     matrix_power,
     matrix_rank,
     multi_dot,
@@ -14,10 +13,10 @@ from .ops.linalg import (
     slogdet,
     solve,
     vecdot,
-    vector_norm,
 )
-from .ops.linalg import linalg_norm as norm
 from .ops.matmul import cross, matmul
+from .ops.norms import linalg_norm as norm
+from .ops.norms import matrix_norm, vector_norm
 
 __all__ = [
     "LinAlgError",

@@ -7,7 +7,6 @@ differentiation" (2008), sections 3.1 and 3.2; J. Townsend, "Differentiating the
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .matmul import matmul
 from .primitive import primitive
-from .shape import adjoint, data_of, unsqueeze
+from .shape import adjoint, data_of, result_type, unsqueeze
 
 __all__: list[str] = []
 
@@ -89,7 +88,7 @@ def _scaled(matrix: Tensor, by: Tensor) -> Tensor:
 
 
 def _eigh_gradient(g_values: Any, g_vectors: Any, values: Tensor, vectors: Tensor) -> Tensor:
-    middle = None
+    middle: Any = None
     if g_vectors is not None:
         middle = matmul(adjoint(vectors), g_vectors) * _inverse_differences(values)
     if g_values is not None:
@@ -108,9 +107,9 @@ def _(g: Tensor, out: Tensor) -> Tensor:
     return -matmul(matmul(adjoint(out), g), adjoint(out))
 
 
-_Eigh = namedtuple("eigh", ["eigenvalues", "eigenvectors"])  # type: ignore[name-match]  # noqa: PYI024
-_Svd = namedtuple("svd", ["U", "S", "Vh"])  # type: ignore[name-match]  # noqa: PYI024
-_Qr = namedtuple("qr", ["Q", "R"])  # type: ignore[name-match]  # noqa: PYI024
+_Eigh = result_type("eigh", "eigenvalues", "eigenvectors")
+_Svd = result_type("svd", "U", "S", "Vh")
+_Qr = result_type("qr", "Q", "R")
 
 
 def eigh(A: Tensor) -> Any:
@@ -159,8 +158,8 @@ def eigvalsh(A: Tensor) -> Tensor:
 
 def _svd_gradient(gu: Any, gs: Any, gvh: Any, u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
     ut, v = adjoint(u), adjoint(vh)
-    middle = None if gs is None else gs.diag_embed()
-    outside = None
+    middle: Any = None if gs is None else gs.diag_embed()
+    outside: Any = None
     if gu is not None or gvh is not None:
         differences = _inverse_differences(s * s)
         terms = []
@@ -213,7 +212,8 @@ def svd(A: Tensor, full_matrices: bool = True) -> Any:
     if full_matrices and shape[-1] != shape[-2]:
         if state.enabled and A.requires_grad:
             raise RuntimeError(
-                f"linalg.svd: only full_matrices=False has a gradient for matrices that are not square (shape {list(shape)})"
+                "linalg.svd: only full_matrices=False has a gradient for matrices that are not square (shape "
+                f"{list(shape)})"
             )
         return _Svd(*[Tensor(a) for a in lapack.singular_values(A._data, True)])
     return _Svd(*_record(A, _svd_gradient, lapack.singular_values(A._data, False)))
@@ -232,14 +232,14 @@ def svdvals(A: Tensor) -> Tensor:
 
 
 def _qr_gradient(gq: Any, gr: Any, q: Tensor, r: Tensor) -> Tensor:
-    middle = None
+    middle: Any = None
     if gr is not None:
         middle = matmul(r, adjoint(gr))
     if gq is not None:
         part = -matmul(adjoint(gq), q)
         middle = part if middle is None else middle + part
-    low = middle.tril()  # type: ignore[union-attr]
-    both = matmul(q, low + adjoint(middle.tril(-1)))  # type: ignore[union-attr]
+    low = middle.tril()
+    both = matmul(q, low + adjoint(middle.tril(-1)))
     total = both if gq is None else both + gq
     return matmul(total, adjoint(inverse(r)))
 
@@ -273,5 +273,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
         raise RuntimeError(f"linalg.qr: only mode='reduced' is supported, got {mode!r}")
     shape = _matrices("linalg.qr", A)._data.shape
     if shape[-2] < shape[-1] and state.enabled and A.requires_grad:
-        raise RuntimeError(f"linalg.qr: has a gradient only for at least as many rows as columns, got shape {list(shape)}")
+        raise RuntimeError(
+            f"linalg.qr: has a gradient only for at least as many rows as columns, got shape {list(shape)}"
+        )
     return _Qr(*_record(A, _qr_gradient, lapack.orthogonal(A._data)))

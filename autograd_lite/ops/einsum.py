@@ -48,6 +48,7 @@ def _letters(text: str, where: str) -> list[str]:
 
 def _from_sublists(args: Sequence[Any]) -> tuple[str, list[Tensor]]:
     """The other way to call it: operands and lists of numbers in turn, and the list of the output last."""
+
     def text(labels: Sequence[Any]) -> str:
         letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
         for number in labels:
@@ -122,7 +123,8 @@ def _fill_ellipses(labels: list[list[str]], operands: list[Tensor]) -> list[str]
         beyond = x._data.ndim - len(names) + ("..." in names)
         if beyond < 0 or (beyond and "..." not in names):
             _fail(
-                f"the number of subscripts in the equation ({len(names) - ('...' in names)}) does not match the number of "
+                f"the number of subscripts in the equation ({len(names) - ('...' in names)}) does not match the "
+                "number of "
                 f"dimensions ({x._data.ndim}) for operand {i}{'' if '...' in names else ' and no ellipsis was given'}"
             )
         if "..." in names:
@@ -158,7 +160,8 @@ def _extents(labels: list[list[str]], operands: list[Tensor]) -> dict[str, int]:
             seen = extents.setdefault(name, n)
             if seen != n and 1 not in (seen, n):
                 _fail(
-                    f"subscript {name} has size {n} for operand {i} which does not broadcast with previously seen size {seen}"
+                    f"subscript {name} has size {n} for operand {i} which does not broadcast with previously seen "
+                    f"size {seen}"
                 )
             extents[name] = n if seen == 1 else seen
     return extents

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from .elementwise import constant
 from .inplace import take_positions
 from .pointwise import maximum, minimum
 from .primitive import expand_to, primitive
-from .reduction import Dim, axes_of, keep, sum
+from .reduction import Dim, axes_of, keep
 from .scatter import positions_along
-from .shape import Ints, data_of, flatten, numpy_names, reshape, view_of
+from .shape import Ints, data_of, flatten, numpy_names, reshape, result_type, view_of
 
 __all__ = [
     "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian", "quantile",
@@ -44,7 +43,8 @@ def _need_elements(op: str, x: Tensor, dim: Any, kind: type[Exception] = Runtime
         return
     if dim is None or dim == ():
         raise kind(
-            f"{op}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            f"{op}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the "
             "'dim' argument."
         )
     for d in axes_of(x, dim):
@@ -122,7 +122,7 @@ def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return _amin(input, axes=axes_of(input, dim), keepdims=keepdim)
 
 
-_MinMax = namedtuple("aminmax", ["min", "max"])  # type: ignore[name-match]  # noqa: PYI024 (its repr is PyTorch's)
+_MinMax = result_type("aminmax", "min", "max")
 
 
 @numpy_names
@@ -158,7 +158,7 @@ def _chosen(kind: Any, x: Tensor, dim: int, keepdim: bool, index: np.ndarray, va
 
 
 def _extreme(name: str, whole: Any, of_two: Any, kernel: Any, word: str, results: tuple[str, str, str]) -> Any:
-    kind = namedtuple(name, ["values", "indices"])  # type: ignore[misc]  # noqa: PYI024
+    kind = result_type(name, "values", "indices")
 
     @numpy_names
     def op(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
@@ -272,7 +272,7 @@ def _middle(data: np.ndarray, axis: int, ignore_nan: bool) -> np.ndarray:
 
 
 def _median(name: str, ignore_nan: bool, doc: str, example: str) -> Any:
-    kind = namedtuple(name, ["values", "indices"])  # type: ignore[misc]  # noqa: PYI024
+    kind = result_type(name, "values", "indices")
 
     @numpy_names
     def op(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -326,7 +326,7 @@ nanmedian = _median(
     "nanmedian", True, "The median of what is not NaN; of two middle elements the lower.",
     ">>> ag.nanmedian(ag.tensor([4.0, float('nan'), 3.0]))\n    tensor(3.)",
 )  # fmt: skip
-_Mode = namedtuple("mode", ["values", "indices"])  # type: ignore[name-match]  # noqa: PYI024
+_Mode = result_type("mode", "values", "indices")
 
 
 @numpy_names
@@ -393,7 +393,9 @@ def quantile(
     if data.dtype.kind != "f":
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if interpolation not in INTERPOLATIONS:
-        raise RuntimeError(f"quantile() interpolation must be one of {', '.join(INTERPOLATIONS)}, but got {interpolation}")
+        raise RuntimeError(
+            f"quantile() interpolation must be one of {', '.join(INTERPOLATIONS)}, but got {interpolation}"
+        )
     shares = np.asarray(q._data if isinstance(q, Tensor) else q, np.float64)
     if shares.ndim > 1:
         raise RuntimeError(f"quantile() q must be a scalar or 1D tensor, got shape {list(shares.shape)}")
@@ -430,5 +432,5 @@ def quantile(
 
 for _function in (amax, amin):
     _function.__doc__ = (_function.__doc__ or "").replace("{summary}", SUMMARY)
-for _function in (amax, amin, aminmax, argmax, argmin, max, median, min, mode, nanmedian, quantile):
-    method(_function)
+for _name in __all__:
+    method(globals()[_name])

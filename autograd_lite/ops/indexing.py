@@ -81,7 +81,8 @@ def _as_array(item: Any) -> np.ndarray:
             array = array.astype(np.int64)
         if array.dtype.kind not in "iub":
             raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None, masks and sequences of integers are valid indices "
+                "only integers, slices (`:`), ellipsis (`...`), None, masks and sequences of integers are valid "
+                "indices "
                 f"(got {type(item).__name__} of {array.dtype})"
             )
     if array.dtype.name == "uint8" and isinstance(item, Tensor):
@@ -275,7 +276,8 @@ def _value_for(x: Tensor, value: Any, shape: Ints, op: str) -> Tensor:
     kept = given[lead:]
     if len(kept) > len(shape) or any(n not in (1, m) for n, m in zip(kept[::-1], shape[::-1], strict=False)):
         raise RuntimeError(
-            f"{op}: shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape "
+            f"{op}: shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of "
+            "shape "
             f"{list(shape)}"
         )
     return value
@@ -383,8 +385,10 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
         )
     for i, one in enumerate(indices):
         if not isinstance(one, Tensor):
-            raise TypeError(f"index_put: expected Tensor as element {i} in argument 'indices', but got {type(one).__name__}")
-    basic, advanced = parse(input, tuple([view_of(i, shape=(1,)) if i._data.ndim == 0 else i for i in indices]))
+            raise TypeError(
+                f"index_put: expected Tensor as element {i} in argument 'indices', but got {type(one).__name__}"
+            )
+    _, advanced = parse(input, tuple([view_of(i, shape=(1,)) if i._data.ndim == 0 else i for i in indices]))
     if not advanced:
         raise RuntimeError("index_put: expected at least one index")
     return _with_values(input, _numpy_index(advanced), values, accumulate, "index_put")

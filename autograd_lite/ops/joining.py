@@ -74,7 +74,7 @@ def _joined(tensors: Sequence[Tensor], dim: int, stacked: bool) -> Tensor:
     if state.enabled:
         for t in tensors:
             t._refresh()
-        if any([t._requires_grad for t in tensors]):
+        if any(t._requires_grad for t in tensors):
             parts = []
             lead, start = (slice(None),) * dim, 0
             for n in extents:
@@ -161,7 +161,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
         for d, (expected, got) in enumerate(zip(shape, other, strict=True)):
             if expected != got and d != dim:
                 raise RuntimeError(
-                    f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {expected} but got size "
+                    f"cat: Sizes of tensors must match except in dimension {dim}. Expected size {expected} but "
+                    "got size "
                     f"{got} for tensor number {i} in the list (shapes {list(shape)} and {list(other)})."
                 )
     return _joined(kept, dim, False)
@@ -299,7 +300,9 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         if size < 0:
             raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
         if size == 0 and extent:
-            raise RuntimeError(f"split: split_size can only be 0 if dimension size is 0, but got dimension size of {extent}")
+            raise RuntimeError(
+                f"split: split_size can only be 0 if dimension size is 0, but got dimension size of {extent}"
+            )
         count = max(-(-extent // size), 1) if size else 1
         sizes = [min(size, extent - i * size) for i in range(count)]
     else:
@@ -308,7 +311,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
             raise RuntimeError(f"split expects split_sizes have only non-negative entries, but got split_sizes={sizes}")
         if sum(sizes) != extent:
             raise RuntimeError(
-                f"split expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {dim}), but got "
+                f"split expects split_sizes to sum exactly to {extent} (input tensor's size at dimension {dim}), "
+                "but got "
                 f"split_sizes={sizes}"
             )
     ends = np.cumsum(sizes, dtype=np.int64).tolist()

@@ -163,7 +163,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _matmul(input: Tensor, other: Tensor) -> Tensor:
     left, right = data_of("matmul", input).ndim, data_of("matmul", other, "other").ndim
     if not left or not right:
-        raise RuntimeError(f"matmul: both arguments to matmul need to be at least 1D, but they are {left}D and {right}D")
+        raise RuntimeError(
+            f"matmul: both arguments to matmul need to be at least 1D, but they are {left}D and {right}D"
+        )
     if left == 1 and right == 1:
         return dot(input, other)
     if left == 1:
@@ -172,7 +174,9 @@ def _matmul(input: Tensor, other: Tensor) -> Tensor:
     if right == 1:
         shape = input._data.shape
         if shape[-1] != other._data.shape[0]:
-            raise RuntimeError(f"matmul: size mismatch, got mat ({'x'.join(map(str, shape))}), vec ({other._data.shape[0]})")
+            raise RuntimeError(
+                f"matmul: size mismatch, got mat ({'x'.join(map(str, shape))}), vec ({other._data.shape[0]})"
+            )
         return view_of(_matmul(input, unsqueeze(other, 1)), shape=shape[:-1])
     if right == 2:
         shape = input._data.shape
@@ -265,7 +269,9 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"dot: 1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
     if a.dtype != b.dtype:
-        raise RuntimeError(f"dot: expected both vectors to have same dtype, but found {input.dtype!r} and {tensor.dtype!r}")
+        raise RuntimeError(
+            f"dot: expected both vectors to have same dtype, but found {input.dtype!r} and {tensor.dtype!r}"
+        )
     if a.size != b.size:
         raise RuntimeError(
             f"dot: inconsistent tensor size, expected tensor [{a.size}] and src [{b.size}] to have the same number of "
@@ -325,10 +331,13 @@ def _added(op: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Te
     data = data_of(op, input)
     shape = product._data.shape
     if data.dtype != product._data.dtype:
-        raise RuntimeError(f"{op}: self and mat2 must have the same dtype, but got {input.dtype!r} and {product.dtype!r}")
+        raise RuntimeError(
+            f"{op}: self and mat2 must have the same dtype, but got {input.dtype!r} and {product.dtype!r}"
+        )
     if data.shape != shape and check_broadcast(op, (data.shape, shape)) != shape:
         raise RuntimeError(
-            f"{op}: The expanded size of the tensor must match: target sizes {list(shape)}, tensor sizes {list(data.shape)}"
+            f"{op}: The expanded size of the tensor must match: target sizes {list(shape)}, tensor sizes "
+            f"{list(data.shape)}"
         )
     if alpha != 1:
         product = product * alpha
@@ -423,7 +432,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(len(shape_a), len(shape_b)):
-            raise RuntimeError(f"tensordot expects dims <= ndim of both, but got dims={dims}, shapes {shape_a}, {shape_b}")
+            raise RuntimeError(
+                f"tensordot expects dims <= ndim of both, but got dims={dims}, shapes {shape_a}, {shape_b}"
+            )
         pairs: tuple[Sequence[int], Sequence[int]] = (range(len(shape_a) - dims, len(shape_a)), range(dims))
     else:
         pairs = tuple([(d,) if isinstance(d, int) else d for d in dims])  # type: ignore[assignment]
@@ -433,7 +444,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     for p, q in zip(first, second, strict=True):
         if shape_a[p] != shape_b[q]:
             raise RuntimeError(
-                f"tensordot: contracted dimensions need to match, but first has size {shape_a[p]} in dim {p} and second "
+                f"tensordot: contracted dimensions need to match, but first has size {shape_a[p]} in dim {p} and "
+                "second "
                 f"has size {shape_b[q]} in dim {q}"
             )
     _same_dtype("tensordot", a, b)

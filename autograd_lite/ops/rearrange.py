@@ -48,13 +48,15 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
     lead = len(times) - len(shape)
     if lead < 0:
         raise RuntimeError(
-            f"repeat: Number of dimensions of repeat dims ({len(times)}) can not be smaller than number of dimensions of "
+            f"repeat: Number of dimensions of repeat dims ({len(times)}) can not be smaller than number of "
+            "dimensions of "
             f"tensor ({len(shape)})"
         )
     full = (1,) * lead + shape
     if min(times, default=0) < 0:
         raise RuntimeError(
-            f"repeat: Trying to create tensor with negative dimension: {[t * n for t, n in zip(times, full, strict=True)]}"
+            "repeat: Trying to create tensor with negative dimension: "
+            f"{[t * n for t, n in zip(times, full, strict=True)]}"
         )
     apart = view_of(self, shape=tuple([n for extent in full for n in (1, extent)]))
     spread = expand_to(apart, shape=tuple([n for pair in zip(times, full, strict=True) for n in pair]))
@@ -254,7 +256,9 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise RuntimeError(f"rot90: expected total dims >= 2, but got total dims = {ndim}")
     first, second = (input._dim(d) for d in dims)
     if first == second:
-        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"rot90: expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     k %= 4
     if k == 0:
         return clone(input)
@@ -328,23 +332,27 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if value is not None:
             raise RuntimeError(f'pad: Padding mode "{mode}" doesn\'t take in value argument')
         if len(widths) not in (1, 2, 3) or len(shape) - len(widths) not in (1, 2):
-            raise NotImplementedError(f"pad: Padding size {len(margins)} is not supported for {len(shape)}D input tensor.")
+            raise NotImplementedError(
+                f"pad: Padding size {len(margins)} is not supported for {len(shape)}D input tensor."
+            )
         for dim, source in {dim: _source(mode, shape, dim, *width) for dim, width in widths.items()}.items():
             if source is not None:
                 input = index_select(input, dim, Tensor(source))
         return input if input._data.shape != shape else clone(input)
     for dim, (before, after) in widths.items():
         if shape[dim] + before + after < 0:
-            raise RuntimeError(f"pad: a padding of {(before, after)} leaves less than nothing of dimension {dim} of {list(shape)}")
+            raise RuntimeError(
+                f"pad: a padding of {(before, after)} leaves less than nothing of dimension {dim} of {list(shape)}"
+            )
     for dim, (before, after) in widths.items():
         if before < 0 or after < 0:
             lo, hi = max(-before, 0), shape[dim] - max(-after, 0)
             if hi < lo:
                 lo, widths[dim] = max(hi, 0), (0, max(before, 0) + max(after, 0) + hi - lo)
             input = narrow(input, dim, lo, max(hi - lo, 0))
-    before = tuple([max(widths.get(d, (0, 0))[0], 0) for d in range(len(shape))])
+    lead = tuple([max(widths.get(d, (0, 0))[0], 0) for d in range(len(shape))])
     padded = tuple([n + sum(widths.get(d, (0, 0))) for d, n in enumerate(shape)])
-    return _constant_pad(input, before=before, shape=padded, value=0 if value is None else value)
+    return _constant_pad(input, before=lead, shape=padded, value=0 if value is None else value)
 
 
 def _source(mode: str, shape: Ints, dim: int, before: int, after: int) -> np.ndarray | None:
@@ -355,7 +363,7 @@ def _source(mode: str, shape: Ints, dim: int, before: int, after: int) -> np.nda
         return None
     if extent + before + after < 1:
         raise RuntimeError(f"pad: padding {(before, after)} leaves nothing of dimension {dim} of input {list(shape)}")
-    if extent == 0 or mode == "reflect" and widest >= extent:
+    if extent == 0 or (mode == "reflect" and widest >= extent):
         raise RuntimeError(
             "pad: Padding size should be less than the corresponding input dimension, but got: padding "
             f"{(before, after)} at dimension {dim} of input {list(shape)}"
@@ -466,7 +474,9 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     span = len(shape) + 1
     for d in (dim1, dim2):
         if not shape or not -span <= d < span:
-            raise IndexError(f"diag_embed: Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {d})")
+            raise IndexError(
+                f"diag_embed: Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {d})"
+            )
     first, second = dim1 % span, dim2 % span
     if first == second:
         raise RuntimeError(f"diag_embed: diagonal dimensions cannot be identical {dim1}, {dim2}")

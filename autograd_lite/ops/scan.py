@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from .inplace import inplace, take_positions
 from .joining import cat
 from .primitive import primitive
 from .scatter import positions_along
-from .shape import data_of, numpy_names
+from .shape import data_of, numpy_names, result_type
 from .views import narrow
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff"]
@@ -61,8 +60,9 @@ def _(g: Tensor, a: Tensor, out: Tensor, *, dim: int, reverse: bool) -> tuple[Te
 def _shift(x: np.ndarray, *, dim: int, back: bool, fill: float) -> np.ndarray:
     out = memory.empty(x.shape, x.dtype)
     lead = (slice(None),) * dim
-    out[(*lead, slice(-1, None) if back else slice(None, 1))] = fill
-    out[(*lead, slice(None, -1) if back else slice(1, None))] = x[(*lead, slice(1, None) if back else slice(None, -1))]
+    first, last, ahead, behind = (slice(None, 1), slice(-1, None), slice(1, None), slice(None, -1))
+    out[(*lead, last) if back else (*lead, first)] = fill
+    out[(*lead, behind) if back else (*lead, ahead)] = x[(*lead, ahead) if back else (*lead, behind)]
     return out
 
 
@@ -134,7 +134,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 def _running(name: str, smallest: bool, doc: str, example: tuple[str, str, str]) -> Any:
-    kind = namedtuple(name, ["values", "indices"])  # type: ignore[misc]  # noqa: PYI024 (its repr is PyTorch's)
+    kind = result_type(name, "values", "indices")
 
     @numpy_names
     def op(input: Tensor, dim: int) -> Any:

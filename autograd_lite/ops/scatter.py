@@ -49,10 +49,11 @@ def _index_for(op: str, x: Tensor, dim: int, index: Any, source: Ints | None = N
             f"{list(array.shape)} and {list(shape)}"
         )
     for d, n in enumerate(array.shape):
-        if d != dim and n > shape[d] or source is not None and (d >= len(source) or n > source[d]):
+        if (d != dim and n > shape[d]) or (source is not None and (d >= len(source) or n > source[d])):
             beside = "" if source is None else f" and to be no larger size than src {list(source)}"
             raise RuntimeError(
-                f"{op}(): Expected index {list(array.shape)} to be no larger than self {list(shape)} apart from dimension "
+                f"{op}(): Expected index {list(array.shape)} to be no larger than self {list(shape)} apart from "
+                "dimension "
                 f"{dim}{beside}"
             )
     extent = shape[dim] if shape else 1
@@ -103,7 +104,9 @@ def _corner(x: Tensor, shape: Ints) -> Tensor:
     return x if x._data.shape == shape else x[tuple([slice(n) for n in shape])]
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: Any = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: Any = None
+) -> Tensor:
     """A copy of `input` with elements of `src` written along `dim`: ``out[i][index[i][j]] = src[i][j]`` for ``dim=1``.
 
     Parameters
@@ -172,7 +175,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return input + put_positions(src, positions=positions, shape=input._data.shape)
 
 
-def _rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor, kind: type[Exception]) -> tuple[Tensor, np.ndarray]:
+def _rows(
+    op: str, x: Tensor, dim: int, index: Tensor, source: Tensor, kind: type[Exception]
+) -> tuple[Tensor, np.ndarray]:
     """The source of `index_add` and `index_copy`, checked, and the positions that it goes to."""
     shape, given = x._data.shape, data_of(op, source, "source").shape
     dim = x._dim(dim)
@@ -191,7 +196,8 @@ def _rows(op: str, x: Tensor, dim: int, index: Tensor, source: Tensor, kind: typ
     if given[dim] != chosen.size:
         error = IndexError if op == "index_copy" else RuntimeError
         raise error(
-            f"{op}(): Number of indices ({chosen.size}) should be equal to source.size(dim): ({given[dim]}), for dim: {dim}"
+            f"{op}(): Number of indices ({chosen.size}) should be equal to source.size(dim): ({given[dim]}), for "
+            f"dim: {dim}"
         )
     return source, positions_of(shape)[(slice(None),) * dim + (chosen,)]
 
@@ -313,12 +319,15 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if data_of("masked_scatter", mask, "mask").dtype.kind != "b":
         raise RuntimeError(f"masked_scatter: only supports boolean masks, but got mask with dtype {mask.dtype!r}")
     if data_of("masked_scatter", source, "source").dtype != input._data.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype!r} and {source.dtype!r}")
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {input.dtype!r} and {source.dtype!r}"
+        )
     shape = check_broadcast("masked_scatter", (input._data.shape, mask._data.shape))
     positions = np.flatnonzero(np.broadcast_to(mask._data, shape))
     if source._data.size < positions.size:
         raise RuntimeError(
-            f"masked_scatter: Number of elements of source < number of ones in mask ({source._data.size} < {positions.size})"
+            f"masked_scatter: Number of elements of source < number of ones in mask ({source._data.size} < "
+            f"{positions.size})"
         )
     return copy_slices(expand_to(input, shape=shape), source.reshape(-1)[: positions.size], positions=positions)
 
@@ -465,7 +474,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     tensor([1, 0, 2])
     """
     data = data_of("bincount", input)
-    if data.dtype.kind not in "iu" or data.ndim != 1 or data.size and data.min() < 0:
+    if data.dtype.kind not in "iu" or data.ndim != 1 or (data.size and data.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
         raise RuntimeError(f"bincount: minlength should be >= 0, got {minlength}")
@@ -497,13 +506,14 @@ def searchsorted(
     """
     data = data_of("searchsorted", sorted_sequence, "sorted_sequence")
     values = input._data if isinstance(input, Tensor) else np.asarray(input)
-    where_equal = "right" if right or side == "right" else "left"
+    where_equal: Any = "right" if right or side == "right" else "left"
     kind = np.int32 if out_int32 else np.int64
     if data.ndim == 1:
         return Tensor(np.asarray(np.searchsorted(data, values, where_equal)).astype(kind))
     if data.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
-            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
+            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+            "tensor and "
             f"input value tensor must match, but we got boundaries tensor {list(data.shape)} and input value tensor "
             f"{list(values.shape)}"
         )

@@ -7,6 +7,7 @@ that it was taken from.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
@@ -69,6 +70,11 @@ def numpy_names(function: F) -> F:
         return function(*args, **kwargs)
 
     return op  # type: ignore[return-value]
+
+
+def result_type(name: str, *fields: str) -> Any:
+    """The named tuple that an operation with several results returns."""
+    return namedtuple(name, fields)
 
 
 # The primitives
@@ -263,7 +269,8 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     if not _viewable(self._data, wanted):
         raise RuntimeError(
             f"view: size {list(wanted)} is not compatible with input tensor's size {list(self._data.shape)} and stride "
-            f"{self.stride()} (at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+            f"{self.stride()} (at least one dimension spans across two contiguous subspaces). Use .reshape(...) "
+            "instead."
         )
     return view_of(self, shape=wanted)
 
@@ -272,7 +279,7 @@ def _view_dtype(x: Tensor, dtype: dtypes.dtype) -> Tensor:
     if x.requires_grad:
         raise RuntimeError(f"view: a tensor that requires grad cannot be viewed as {dtype!r}; use .to(dtype)")
     size = x._data.shape[-1] * x._data.itemsize if x._data.ndim else x._data.itemsize
-    if size % dtype.itemsize or not x._data.ndim and dtype.itemsize != x._data.itemsize:
+    if size % dtype.itemsize or (not x._data.ndim and dtype.itemsize != x._data.itemsize):
         raise RuntimeError(
             f"view: self.size(-1) must be divisible by {dtype.itemsize // x._data.itemsize} to view {x.dtype!r} as "
             f"{dtype!r} (different element sizes), but got shape {tuple(x._data.shape)}"
@@ -343,7 +350,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         wanted = _infer_shape(wanted, shape[dim])
     except RuntimeError:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(wanted)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the "
+            f"unflatten: Provided sizes {list(wanted)} don't multiply up to the size of dim {dim} ({shape[dim]}) "
+            "in the "
             "input tensor"
         ) from None
     return _reshaped(input, (*shape[:dim], *wanted, *shape[dim + 1 :]))
@@ -516,21 +524,19 @@ def _in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tenso
     return changed
 
 
-for _function in (
-    adjoint, flatten, moveaxis, movedim, ravel, squeeze, t, transpose, unsqueeze,
-):  # fmt: skip
-    method(_function)
-for _function in (squeeze, t, transpose, unsqueeze):
-    method(_in_place(_function, f"{_function.__name__}_"), name=f"{_function.__name__}_")
-for _name, _function in {
-    "reshape": _reshape_method, "swapaxes": transpose, "swapdims": transpose, "moveaxis": movedim,
+_METHODS: dict[str, Callable[..., Any]] = {
+    "adjoint": adjoint, "flatten": flatten, "movedim": movedim, "moveaxis": movedim, "ravel": ravel, "squeeze": squeeze,
+    "t": t, "transpose": transpose, "swapaxes": transpose, "swapdims": transpose, "unsqueeze": unsqueeze,
+    "reshape": _reshape_method,
     "reshape_as": lambda self, other: _reshape_method(self, data_of("reshape_as", other, "other").shape),
     "view_as": lambda self, other: view(self, data_of("view_as", other, "other").shape),
     "permute": lambda self, *dims: permute(self, ints("permute", dims, "dims")),
-    "unflatten": lambda self, dim, sizes: unflatten(self, dim, sizes),
-}.items():  # fmt: skip
-    method(_function, name=_name)
-for _name, _function in {
-    "T": lambda self: _t(self), "mT": adjoint, "H": lambda self: t(self), "mH": adjoint,
-}.items():  # fmt: skip
-    setattr(Tensor, _name, property(_function))
+    "unflatten": unflatten,
+}  # fmt: skip
+for _name, _method in _METHODS.items():
+    method(_method, name=_name)
+for _name in ("squeeze", "t", "transpose", "unsqueeze"):
+    method(_in_place(_METHODS[_name], f"{_name}_"), name=f"{_name}_")
+_PROPERTIES: dict[str, Callable[[Any], Tensor]] = {"T": lambda self: _t(self), "H": t, "mT": adjoint, "mH": adjoint}
+for _name, _property in _PROPERTIES.items():
+    setattr(Tensor, _name, property(_property))

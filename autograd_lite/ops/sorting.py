@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ import numpy as np
 from ..tensor import Tensor, method
 from .inplace import take_positions
 from .scatter import positions_along
-from .shape import data_of, numpy_names
+from .shape import data_of, numpy_names, result_type
 
 __all__ = ["argsort", "kthvalue", "msort", "sort", "topk", "unique", "unique_consecutive"]
 
-_Sorted = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]  # noqa: PYI024 (its repr is PyTorch's)
-_Top = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]  # noqa: PYI024
-_Kth = namedtuple("kthvalue", ["values", "indices"])  # type: ignore[name-match]  # noqa: PYI024
+_Sorted = result_type("sort", "values", "indices")
+_Top = result_type("topk", "values", "indices")
+_Kth = result_type("kthvalue", "values", "indices")
 
 
 def _order(data: np.ndarray, dim: int, descending: bool) -> np.ndarray:
@@ -193,9 +192,7 @@ def unique(
     """
     data = data_of("unique", input)
     axis = None if dim is None else input._dim(dim)
-    values, inverse, counts = np.unique(
-        data, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
-    )
+    values, inverse, counts = np.unique(data, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     shape = data.shape if axis is None else (data.shape[axis],)
     results = [values]
     results += [inverse.reshape(shape).astype(np.int64, copy=False)] if return_inverse else []

@@ -26,7 +26,8 @@ def _expanded(op: str, x: Tensor, size: Ints) -> Tensor:
     lead = len(size) - len(shape)
     if lead < 0:
         raise RuntimeError(
-            f"{op}(tensor of shape {list(shape)}, size={list(size)}): the number of sizes provided ({len(size)}) must be "
+            f"{op}(tensor of shape {list(shape)}, size={list(size)}): the number of sizes provided ({len(size)}) "
+            "must be "
             f"greater or equal to the number of dimensions in the tensor ({len(shape)})"
         )
     wanted = []
@@ -176,7 +177,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     dim, start = input._dim(dim), int(start)
     extent = data.shape[dim]
     if not -extent <= start <= extent:
-        raise IndexError(f"narrow: start out of range (expected to be in range of [{-extent}, {extent}], but got {start})")
+        raise IndexError(
+            f"narrow: start out of range (expected to be in range of [{-extent}, {extent}], but got {start})"
+        )
     start += extent if start < 0 else 0
     if start + length > extent:
         raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({extent}).")
@@ -203,7 +206,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     dim, index = input._dim(dim), int(index)
     extent = data.shape[dim]
     if not -extent <= index < extent:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(data.shape)} at dimension {dim}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(data.shape)} at dimension {dim}"
+        )
     return take_slice(input, index=(slice(None),) * dim + (index, ...))
 
 
@@ -311,13 +316,16 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     if len(shape) != len(steps):
         raise RuntimeError(f"as_strided: mismatch in length of strides {list(steps)} and shape {list(shape)}")
     if min((*shape, *steps, storage_offset), default=0) < 0:
-        raise RuntimeError(f"as_strided: negative size, stride or offset: {list(shape)}, {list(steps)}, {storage_offset}")
+        raise RuntimeError(
+            f"as_strided: negative size, stride or offset: {list(shape)}, {list(steps)}, {storage_offset}"
+        )
     if not data.flags.c_contiguous:
         raise RuntimeError("as_strided: expects a contiguous tensor; call .contiguous() first")
     last = storage_offset + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
     if 0 not in shape and last >= data.size:
         raise RuntimeError(
-            f"as_strided: size {list(shape)}, stride {list(steps)} and offset {storage_offset} need {last + 1} elements, "
+            f"as_strided: size {list(shape)}, stride {list(steps)} and offset {storage_offset} need {last + 1} "
+            "elements, "
             f"the tensor has {data.size}"
         )
 
