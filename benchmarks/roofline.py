@@ -12,9 +12,8 @@ from autograd_lite.kernels.jit import kernel
 
 @kernel
 def _tiles(part, a, b, c, m, n, k, rounds):  # type: ignore[no-untyped-def]
-    block = c[part * m * n :]
     for _ in range(rounds):
-        simd.block_product(a, k, 1, b, n, block, n, m, n, k, True)
+        simd.block_product(simd.at(a, 0), k, 1, simd.at(b, 0), n, simd.at(c, part * m * n), n, m, n, k, True)
 
 
 @kernel
