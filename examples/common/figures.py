@@ -160,7 +160,15 @@ def confusion(matrix: np.ndarray, names: list[str], path: pathlib.Path, title: s
     for i in range(len(names)):
         for j in range(len(names)):
             if i != j and shares[i, j] >= 0.04:
-                axes.text(j, i, f"{100 * shares[i, j]:.0f}", ha="center", va="center", fontsize=6)
+                axes.text(
+                    j,
+                    i,
+                    f"{100 * shares[i, j]:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="white" if shares[i, j] > 0.5 else "black",
+                )
     figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02, label="% of the true class")
     pairs = most_confused(matrix, names)
     side.set_title("Most confused", loc="left")
@@ -170,4 +178,41 @@ def confusion(matrix: np.ndarray, names: list[str], path: pathlib.Path, title: s
     side.set_xlabel("mistakes")
     figure.suptitle(title)
     figure.tight_layout()
+    save(figure, path)
+
+
+def mistakes(split: Any, predicted: np.ndarray, names: list[str], path: pathlib.Path, title: str) -> None:
+    """Up to 24 of the images that were put into a wrong class, with the class they were put into and their own."""
+    labels = split.labels.numpy()
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[:: max(len(wrong) // 24, 1)][:24]
+    if len(wrong) == 0:
+        return
+    figure, grid = plt.subplots(3, 8, figsize=(10, 4.8))
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, k in zip(grid.flat, wrong):
+        image = np.moveaxis(split.images[int(k)].numpy(), 0, 2)
+        axes.imshow(image, cmap="gray", interpolation="nearest")
+        axes.set_title(f"{names[predicted[k]]}, not {names[labels[k]]}", fontsize=8, fontweight="normal", pad=3)
+    figure.suptitle(title)
+    figure.tight_layout()
+    save(figure, path)
+
+
+def filters(weights: np.ndarray, path: pathlib.Path, title: str) -> None:
+    """The filters of a first convolution (filters, channels, height, width)."""
+    count, channels = weights.shape[:2]
+    columns = min(count, 16)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(0.62 * columns, 0.62 * rows + 0.5), squeeze=False)
+    limit = np.abs(weights).max()
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, one in zip(grid.flat, weights):
+        if channels == 3:
+            axes.imshow(np.moveaxis(one, 0, 2) / (2 * limit) + 0.5, interpolation="nearest")
+        else:
+            axes.imshow(one[0], cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    figure.suptitle(title)
     save(figure, path)
