@@ -21,6 +21,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,7 @@ from .conv_plan import (
     Target,
     make_plan,
 )
+from .conv_winograd import PARTS, padded, strip_count, suits, winograd, winograd_plan, winograd_weight
 from .simd import VECTOR_BYTES
 
 NARROW = 3
@@ -91,6 +93,24 @@ def _check(
     return (x[0], w[0], *out), full
 
 
+class Fast(NamedTuple):
+    """A Winograd convolution: its plan, and the sizes of what it needs."""
+
+    plan: np.ndarray
+    parts: int
+    padded: int  # channels of the result, rounded up to whole vectors
+    points: int  # numbers in the transformed weight
+
+
+def _fast(
+    images: int, groups: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints, itemsize: int
+) -> Fast:
+    plan = winograd_plan(images, groups, channels, out_channels, extents[1:], grid[1:], padding[1:])
+    width = padded(out_channels, itemsize)
+    parts = min(strip_count(plan) * groups, MOST_PARTS)
+    return Fast(plan, parts, width, groups * 16 * channels * width)
+
+
 def _row_major(extents: Ints) -> Ints:
     return (extents[1] * extents[2], extents[2], 1)
 
@@ -102,7 +122,7 @@ def _parts(plan: np.ndarray, items: int, work: int) -> int:
 @lru_cache(maxsize=512)
 def _forward_plan(
     name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int, itemsize: int
-) -> tuple[Ints, np.ndarray, int]:
+) -> tuple[Ints, np.ndarray, int, Fast | None]:
     out, (extents, window, strides, pads, steps) = _check(name, x, w, stride, padding, dilation, groups)
     grid = (1,) * (5 - len(out)) + out[2:]
     taps = math.prod(window)
@@ -111,13 +131,16 @@ def _forward_plan(
     apart = _row_major(window)
     axes = tuple([(i * steps[axis] - pads[axis], i * apart[axis]) for i in range(window[axis])] for axis in range(3))
     plan = make_plan(source, target, axes, w[1] * taps, taps, w[0] // groups * w[1] * taps, itemsize)
-    return out, plan, _parts(plan, int(plan[ITEMS]), math.prod(out) * w[1] * taps)
+    fast = None
+    if suits(x[0], groups, w[1], w[0] // groups, grid, window, strides + steps):
+        fast = _fast(x[0], groups, w[1], w[0] // groups, extents, grid, pads, itemsize)
+    return out, plan, _parts(plan, int(plan[ITEMS]), math.prod(out) * w[1] * taps), fast
 
 
 @lru_cache(maxsize=512)
 def _input_plans(
     name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int, itemsize: int
-) -> tuple[Ints, list[tuple[np.ndarray, int]], list[tuple[slice, ...]]]:
+) -> tuple[Ints, list[tuple[np.ndarray, int]], list[tuple[slice, ...]], Fast | None]:
     """The output gradient's shape, a plan for each phase of the input's grid, and phases that no tap meets."""
     out, (extents, window, strides, pads, steps) = _check(name, x, w, stride, padding, dilation, groups)
     grid = (1,) * (5 - len(out)) + out[2:]
@@ -146,7 +169,19 @@ def _input_plans(
         plan = make_plan(source, target, axes, taps, w[1] * taps, w[0] // groups * w[1] * taps, itemsize)
         work = x[0] * x[1] * math.prod(count) * int(plan[TAPS])
         plans.append((plan, _parts(plan, int(plan[ITEMS]), work)))
-    return out, plans, bare
+    fast = None
+    if suits(x[0], groups, w[0] // groups, w[1], extents, window, strides + steps):
+        turned = tuple(size - 1 - pad for size, pad in zip(window, pads, strict=True))
+        fast = _fast(x[0], groups, w[0] // groups, w[1], grid, extents, turned, itemsize)
+    return out, plans, bare, fast
+
+
+def _run_fast(
+    fast: Fast, w: np.ndarray, turned: bool, x: np.ndarray, start: np.ndarray, step: int, relu: bool, out: np.ndarray
+) -> bool:
+    u, flags = memory.empty((fast.points,), x.dtype), np.empty(fast.parts, x.dtype)
+    args = (u, x.reshape(-1), start, step, relu, out.reshape(-1), flags)
+    return winograd(fast.parts, fast.plan, w.reshape(-1), turned, *args)
 
 
 def _start(bias: np.ndarray | None, channels: int, like: np.ndarray, name: str) -> tuple[np.ndarray, int]:
@@ -204,9 +239,12 @@ def conv(
     group) for a padded piece of image, and 16 KB for columns.
     """
     _same_dtype("conv", x, w)
-    shape, plan, parts = _forward_plan("conv", x.shape, w.shape, stride, padding, dilation, groups, x.itemsize)
+    args = (x.shape, w.shape, stride, padding, dilation, groups, x.itemsize)
+    shape, plan, parts, fast = _forward_plan("conv", *args)
     start, step = _start(bias, w.shape[0], w, "conv")
     out = memory.empty(shape, x.dtype)
+    if fast and _run_fast(fast, w, False, x, start, step, relu, out):
+        return out
     if out.size:
         convolve(parts, plan, w.reshape(-1), x.reshape(-1), start, step, relu, out.reshape(-1))
     return out
@@ -229,11 +267,15 @@ def conv_input(
     Raises RuntimeError if shapes, dtypes or options do not fit each other.
     """
     _same_dtype("conv_input", grad, w)
-    out, plans, bare = _input_plans("conv_input", shape, w.shape, stride, padding, dilation, groups, grad.itemsize)
+    out, plans, bare, fast = _input_plans(
+        "conv_input", shape, w.shape, stride, padding, dilation, groups, grad.itemsize
+    )
     if grad.shape != out:
         raise RuntimeError(f"conv_input: expected grad of shape {out} for input {shape}, got {grad.shape}")
     start, step = _start(bias, shape[1], w, "conv_input")
     dx = memory.empty(shape, grad.dtype)
+    if fast and _run_fast(fast, w, True, grad, start, step, False, dx):
+        return dx
     for plan, parts in plans if dx.size else ():
         convolve(parts, plan, w.reshape(-1), grad.reshape(-1), start, step, False, dx.reshape(-1))
     for places in bare:
@@ -259,17 +301,24 @@ def conv_weight(
     """
     _same_dtype("conv_weight", x, grad)
     args = (x.shape, shape, stride, padding, dilation, groups, x.itemsize)
-    out, plan, _ = _forward_plan("conv_weight", *args)
+    out, plan, _, fast = _forward_plan("conv_weight", *args)
     if grad.shape != out:
         raise RuntimeError(f"conv_weight: expected grad of shape {out} for input {x.shape}, got {grad.shape}")
+    dweight, dbias = memory.empty(shape, x.dtype), np.empty(shape[0] if bias else 0, x.dtype)
     m, taps = shape[0] // groups, int(plan[TAPS])
+    if fast:
+        strips = int(fast.plan[PARTS]) * groups
+        sums = memory.empty((strips * 16 * m * padded(shape[1], x.itemsize),), x.dtype)
+        bias_sums = np.empty(strips * fast.padded, x.dtype)
+        flat = (x.reshape(-1), grad.reshape(-1), sums, bias_sums, dweight.reshape(-1), dbias)
+        if winograd_weight(fast.plan, *flat):
+            return dweight, dbias if bias else None
     narrow = m <= NARROW
     width = 1 if narrow else VECTOR_BYTES // x.itemsize
     image_parts = int(plan[IMAGE_PARTS])
     items = image_parts * groups * (1 if narrow else int(plan[CHANNEL_PARTS]))
     parts = _parts(plan, items, math.prod(out) * taps)
     sums = memory.empty((max(image_parts, 1) * groups * (taps + 1) * (-(-m // width) * width),), x.dtype)
-    dweight, dbias = memory.empty(shape, x.dtype), np.empty(shape[0] if bias else 0, x.dtype)
     if x.shape[0] == 0:
         dweight.fill(0)
         dbias.fill(0)

@@ -9,30 +9,18 @@ tiles below read their operands through tables:
 - `pixel_dots`: for single channels, ``sum[r] += image[offset[r] + vector] * grad[vector]``, added over lanes;
 - `copy_rows`: runs of the image, copied tap by tap into columns that are contiguous.
 
-They form a library of their own that is compiled when first called, as `simd` describes.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import os
-import pathlib
-import threading
 from typing import Any
 
-import llvmlite
-import llvmlite.binding as llvm
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from .jit import JIT, cache_directory, kernel
+from .jit import kernel
 from .scalar import like
-from .simd import VECTOR_BITS, _Library, _loop, _target_machine, _Values, _Vectors, _word, at, lanes
-
-_WORD = ir.IntType(64)
-_BIT = ir.IntType(1)
+from .simd import VECTOR_BITS, _loop, _Values, _word, at, lanes
+from .simd_library import Emitter, VectorLibrary
 
 TILE_HEIGHTS = (0, 8, 6, 4) if VECTOR_BITS == 256 else (0, 12, 12, 8, 6)
 """The most rows of a tile of so many vectors: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
@@ -41,40 +29,27 @@ DOT_HEIGHT = 10
 """The most taps of one call of `pixel_dots`."""
 
 TAPS, PIXELS, DOTS, COPY, PAD = "conv_taps", "conv_pixels", "conv_dots", "conv_copy", "conv_pad"
-_NAMES = [TAPS, PIXELS, DOTS, COPY, PAD]
-_SIGNATURES = {
-    TAPS: "wwwwpwtpttpwpwbb",
-    PIXELS: "wwwwpttpwpwb",
-    DOTS: "wwwptptpw",
-    COPY: "wwptpwt",
-    PAD: "wwwwwwpwp",
-}
 
 
-class _ConvLibrary(_Library):
-    """The vector functions for elements of `size` bytes, as one LLVM module."""
+class _Convolution(Emitter):
+    signatures = {
+        TAPS: "wwwwpwtpttpwpwbb",
+        PIXELS: "wwwwpttpwpwb",
+        DOTS: "wwwptptpw",
+        COPY: "wwptpwt",
+        PAD: "wwwwwwpwp",
+    }
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.module = ir.Module(f"autograd_lite_conv_f{8 * size}")
-        self.pointer = (ir.FloatType() if size == 4 else ir.DoubleType()).as_pointer()
+    def emit(self) -> None:
         self.tiles(TAPS, self.taps_tile)
         self.tiles(PIXELS, self.pixels_tile)
         self.dots()
         self.copy()
         self.pad()
 
-    def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, _Vectors]:
-        """Start a function; a letter per argument: word, pointer to elements, table of words, bit."""
-        kinds = {"w": _WORD, "p": self.pointer, "t": _WORD.as_pointer(), "b": _BIT}
-        function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
-        function = ir.Function(self.module, function_type, name)
-        builder = ir.IRBuilder(function.append_basic_block("entry"))
-        return function, builder, _Vectors(builder, self.size)
-
     def tiles(self, name: str, tile: Any) -> None:
         """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
-        function, builder, _ = self.function(name, _SIGNATURES[name])
+        function, builder, _ = self.function(name, self.signatures[name])
         rows, vectors, *rest = function.args
         key = builder.add(builder.mul(vectors, _word(64)), rows)
         cases = {
@@ -84,15 +59,11 @@ class _ConvLibrary(_Library):
         }
         self.choose(builder, key, cases, rest)
 
-    def entry(self, builder: ir.IRBuilder, table: ir.Value, index: ir.Value | int) -> ir.Value:
-        index = _word(index) if isinstance(index, int) else index
-        return builder.load(builder.gep(table, [index]))
-
     def taps_tile(self, rows: int, vectors: int) -> ir.Function:
         """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, offset, places, c, c_row, start,
         start_row, accumulate, relu): `count` tiles, one below the other. `places` has three words for each
         vector: where it begins in the image and in c, and how many of its lanes are stored."""
-        function, builder, vector = self.function(f"{TAPS}_{rows}x{vectors}", _SIGNATURES[TAPS][2:])
+        function, builder, vector = self.function(f"{TAPS}_{rows}x{vectors}", self.signatures[TAPS][2:])
         count, k, a, a_row, a_offset, image, offset, places, c, c_row, *rest = function.args
         start, start_row, accumulate, relu = rest
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
@@ -154,7 +125,7 @@ class _ConvLibrary(_Library):
     def pixels_tile(self, rows: int, vectors: int) -> ir.Function:
         """pixel_product(rows, vectors, count, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
         `count` tiles, one below the other. Whole vectors are read and written."""
-        function, builder, vector = self.function(f"{PIXELS}_{rows}x{vectors}", _SIGNATURES[PIXELS][2:])
+        function, builder, vector = self.function(f"{PIXELS}_{rows}x{vectors}", self.signatures[PIXELS][2:])
         count, k, image, offset, pixel, b, b_row, c, c_row, accumulate = function.args
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
 
@@ -191,12 +162,12 @@ class _ConvLibrary(_Library):
 
     def dots(self) -> None:
         """pixel_dots(rows, lines, vectors, image, offset, grad, places, c, last): see below."""
-        function, builder, _ = self.function(DOTS, _SIGNATURES[DOTS])
+        function, builder, _ = self.function(DOTS, self.signatures[DOTS])
         rows, *rest = function.args
         self.choose(builder, rows, {height: self.dots_tile(height) for height in range(1, DOT_HEIGHT + 1)}, rest)
 
     def dots_tile(self, rows: int) -> ir.Function:
-        function, builder, vector = self.function(f"{DOTS}_{rows}", _SIGNATURES[DOTS][1:])
+        function, builder, vector = self.function(f"{DOTS}_{rows}", self.signatures[DOTS][1:])
         lines, vectors, image, offset, grad, places, c, last = function.args
         taps = [self.entry(builder, offset, r) for r in range(rows)]
         mask = vector.first_lanes(last)
@@ -228,7 +199,7 @@ class _ConvLibrary(_Library):
 
     def copy(self) -> None:
         """copy_rows(taps, runs, image, offset, out, out_row, places): see below."""
-        function, builder, vector = self.function(COPY, _SIGNATURES[COPY])
+        function, builder, vector = self.function(COPY, self.signatures[COPY])
         taps, runs, image, offset, out, out_row, places = function.args
 
         def tap(i: ir.Value, carried: _Values) -> _Values:
@@ -257,7 +228,7 @@ class _ConvLibrary(_Library):
 
     def pad(self) -> None:
         """pad_plane(rows, columns, top, bottom, left, right, image, image_row, out): see below."""
-        function, builder, vector = self.function(PAD, _SIGNATURES[PAD])
+        function, builder, vector = self.function(PAD, self.signatures[PAD])
         rows, columns, top, bottom, left, right, image, image_row, out = function.args
 
         def strip(i: ir.Value, _: _Values) -> _Values:
@@ -286,90 +257,9 @@ class _ConvLibrary(_Library):
         _loop(builder, vectors, [], strip)
         builder.ret_void()
 
-    def compile(self) -> bytes:
-        module = llvm.parse_assembly(str(self.module))
-        module.verify()
-        return _target_machine().emit_object(module)
 
-
-_addresses = (ctypes.c_void_p * (2 * len(_NAMES)))()
-"""Where the functions are: for float32, then for float64, in the order of `_NAMES`; null until loaded."""
-_engines: list[Any] = []
-_loading = threading.Lock()
-
-
-def _load(size: int) -> None:
-    """Fill `_addresses` for elements of `size` bytes; a kernel calls this when it first meets a null."""
-    first = 0 if size == 4 else len(_NAMES)
-    with _loading:
-        if _addresses[first]:
-            return
-        here = pathlib.Path(__file__)
-        cpu = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
-        build = f"{llvmlite.__version__} {llvm.llvm_version_info} {cpu} {VECTOR_BITS} {size}"
-        source = here.read_bytes() + here.with_name("simd.py").read_bytes()
-        digest = hashlib.sha256(source + build.encode()).hexdigest()[:24]
-        file = cache_directory() / f"simd-conv-f{8 * size}-{digest}.o"
-        if file.is_file():
-            code = file.read_bytes()
-        else:
-            code = _ConvLibrary(size).compile()
-            draft = file.with_suffix(f".{os.getpid()}")
-            draft.write_bytes(code)
-            draft.replace(file)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        _engines.append(engine)  # owns the machine code
-        for i, name in reversed(list(enumerate(_NAMES))):
-            _addresses[first + i] = engine.get_function_address(name)
-
-
-_load_callback = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_load)
-if JIT:
-    llvm.add_symbol("autograd_lite_conv_addresses", ctypes.addressof(_addresses))
-    llvm.add_symbol("autograd_lite_conv_load", ctypes.cast(_load_callback, ctypes.c_void_p).value)
-
-
-def _vector_function(name: str) -> Any:
-    """The function of that name, for kernels; it takes its arguments as one tuple, pointers made by `at`."""
-
-    @intrinsic
-    def function(typingctx: Any, arguments: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
-            passed, size = [], 0
-            given = zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, _SIGNATURES[name], strict=True)
-            for value, kind, letter in given:
-                if letter in "pt":
-                    passed.append(value)
-                    size = kind.dtype.bitwidth // 8 if letter == "p" else size
-                else:
-                    wanted = types.int64 if letter == "w" else types.boolean
-                    passed.append(context.cast(builder, value, kind, wanted))
-            function_type = ir.FunctionType(ir.VoidType(), [value.type for value in passed])
-            table = builder.module.globals.get("autograd_lite_conv_addresses")
-            if table is None:
-                table_type = ir.ArrayType(ir.IntType(8).as_pointer(), len(_addresses))
-                table = ir.GlobalVariable(builder.module, table_type, "autograd_lite_conv_addresses")
-            slot = _NAMES.index(name) + (0 if size == 4 else len(_NAMES))
-            place = builder.gep(table, [_word(0), _word(slot)])
-            with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):
-                load_type = ir.FunctionType(ir.VoidType(), [_WORD])
-                load = cgutils.get_or_insert_function(builder.module, load_type, "autograd_lite_conv_load")
-                builder.call(load, [_word(size)])
-            builder.call(builder.bitcast(builder.load(place), function_type.as_pointer()), passed)
-            return context.get_dummy_value()
-
-        return types.void(arguments), codegen
-
-    return function
-
-
-_taps = _vector_function(TAPS)
-_pixels = _vector_function(PIXELS)
-_dots = _vector_function(DOTS)
-_copy = _vector_function(COPY)
-_pad = _vector_function(PAD)
+_library = VectorLibrary(_Convolution, __file__)
+_taps, _pixels, _dots, _copy, _pad = (_library[name] for name in _Convolution.signatures)
 
 
 @kernel

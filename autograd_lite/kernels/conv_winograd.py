@@ -1,0 +1,292 @@
+"""Winograd's convolution: 3x3 windows of stride 1 with 16 multiplications where the direct way takes 36.
+
+Pixels are turned into rows of channels, so that every transform (see `simd_winograd`) works on full vectors
+of channels; the products are 16 plain ones, tiles by channels. A strip of about `STRIP` tiles at a time
+passes through all stages in the second-level cache.
+
+The transforms add neighbouring pixels. So results differ from the direct way's by a few roundings of the
+largest number in the neighbourhood, and a NaN or an infinity would spread to the whole tile: kernels say
+whether they met one, and the caller then takes the direct way.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from .conv_plan import IMAGE_GROUPS, Ints
+from .jit import kernel
+from .scratch import release, scratch
+from .simd import TILE_VECTORS, VECTOR_BITS, VECTOR_BYTES, at, block_product, lanes, transpose
+from .simd_winograd import gradient_points, output_pixels, patch_points, weight_from_points, weight_points
+from .threading import parallel_for
+
+STRIP = 64
+"""Tiles at a time, more or less: as many as keep the products busy, as few as stay in the cache."""
+
+# A plan begins with these fields; tables follow, to which the fields named AT point.
+(
+    IMAGES, GROUPS, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TOGETHER, STRIPS, TILES, PIXELS, OUT_PIXELS,
+    PARTS, AT_STRIPS, AT_PATCHES, AT_OUTPUTS, FIELDS,
+) = range(16)  # fmt: skip
+
+
+def suits(images: int, groups: int, channels: int, out_channels: int, grid: Ints, window: Ints, ones: Ints) -> bool:
+    """Whether this way is the faster one: `ones` are strides and dilations; channels are those of a group."""
+    tiles = images * -(-grid[1] // 2) * -(-grid[2] // 2)
+    return (
+        VECTOR_BITS > 0
+        and window == (1, 3, 3)
+        and set(ones) == {1}
+        and min(channels, out_channels) >= 16
+        and min(grid[1:]) >= 2
+        and tiles >= STRIP
+    )
+
+
+@lru_cache(maxsize=256)
+def winograd_plan(
+    images: int, groups: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints
+) -> np.ndarray:
+    """Strips of tiles, and where each tile finds its pixels and leaves its outputs.
+
+    A strip is some whole images, or some rows of tiles of one. Its words: tiles, first pixel and pixels, first
+    output and outputs, and where its tables begin. Pixels outside the image are one pixel of zeros after the
+    strip's last; outputs outside go to one place after its last.
+    """
+    (height, width), (out_height, out_width) = extents, grid
+    rows, columns = -(-out_height // 2), -(-out_width // 2)
+    together = max(1, min(images, STRIP // (rows * columns)))
+    deep = rows if together > 1 else max(1, min(rows, round(STRIP / columns)))
+    strips: list[list[int]] = []
+    patches: list[int] = []
+    outputs: list[int] = []
+    most = most_out = most_tiles = 0
+    for top in range(0, rows, deep):
+        here = min(deep, rows - top)
+        first = max(0, 2 * top - padding[0])
+        last = min(height, 2 * (top + here) - padding[0] + 2)
+        first_out, last_out = 2 * top, min(out_height, 2 * (top + here))
+        strips.append(
+            [here * columns, first * width, max(last - first, 0) * width, first_out * out_width,
+             (last_out - first_out) * out_width, len(patches), len(outputs)]
+        )  # fmt: skip
+        most = max(most, together * strips[-1][2])
+        most_out = max(most_out, together * strips[-1][4])
+        most_tiles = max(most_tiles, together * strips[-1][0])
+        for image in range(together):
+            for row in range(top, top + here):
+                for column in range(columns):
+                    for i in range(4):
+                        for j in range(4):
+                            y, x = 2 * row + i - padding[0], 2 * column + j - padding[1]
+                            inside = 0 <= y < height and 0 <= x < width
+                            patches.append(image * strips[-1][2] + (y - first) * width + x if inside else -1)
+                    for i in range(2):
+                        for j in range(2):
+                            y, x = 2 * row + i, 2 * column + j
+                            inside = y < out_height and x < out_width
+                            outputs.append(image * strips[-1][4] + (y - first_out) * out_width + x if inside else -1)
+    count = -(-images // together) * len(strips)
+    at_strips = int(FIELDS)
+    at_patches = at_strips + 7 * len(strips)
+    at_outputs = at_patches + len(patches)
+    for strip in strips:
+        strip[5] += at_patches
+        strip[6] += at_outputs
+    head = [
+        images, groups, channels, out_channels, height * width, out_height * out_width, together, len(strips),
+        most_tiles, most, most_out, min(count, IMAGE_GROUPS), at_strips, at_patches, at_outputs,
+    ]  # fmt: skip
+    return np.array(
+        head
+        + [word for strip in strips for word in strip]
+        + [most if pixel < 0 else pixel for pixel in patches]
+        + [most_out if pixel < 0 else pixel for pixel in outputs],
+        np.int64,
+    )
+
+
+def strip_count(plan: np.ndarray) -> int:
+    """How many strips all images have."""
+    return -(-int(plan[IMAGES]) // int(plan[TOGETHER])) * int(plan[STRIPS])
+
+
+def padded(channels: int, itemsize: int) -> int:
+    """Channels rounded up to whole vectors."""
+    width = VECTOR_BYTES // itemsize
+    return -(-channels // width) * width
+
+
+@kernel
+def _round_up(n, width):
+    return (n + width - 1) // width * width
+
+
+@kernel
+def _weights_part(part, parts, rows, row_step, columns, column_step, turned, weight, u):
+    """Points of the weights in rows [16][rows][columns, padded]; `turned` rotates them by half a turn."""
+    width = _round_up(columns, lanes(weight))
+    own = scratch(9 * width, weight)
+    for j in range(9 * width):
+        own[j] = 0
+    for row in range(rows * part // parts, rows * (part + 1) // parts):
+        transpose(at(weight, row * row_step), column_step, at(own, 0), width, columns, 9)
+        first, step = (at(own, 8 * width), -width) if turned else (at(own, 0), width)
+        weight_points(width // lanes(weight), first, step, at(u, row * width), rows * width)
+
+
+@kernel
+def _gather(plan, x, strip, image, images, group, channels, plane, places, pitch, out):
+    """Turn a strip of each image into rows of channels; `places` are the words of its first and its pixels."""
+    first, pixels = plan[strip + places], plan[strip + places + 1]
+    for i in range(images):
+        source = at(x, ((image + i) * plan[GROUPS] + group) * channels * plane + first)
+        transpose(source, plane, at(out, i * pixels * pitch), pitch, channels, pixels)
+
+
+@kernel
+def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags):
+    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIPS], plan[TOGETHER]
+    channels, m, tiles = plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES]
+    pitch, columns = _round_up(channels, width), _round_up(m, width)
+    wide = min(columns, TILE_VECTORS * width)
+    own = scratch((plan[PIXELS] + 1) * pitch + 16 * tiles * (pitch + wide) + (plan[OUT_PIXELS] + 1) * wide, x)
+    pixels, points = at(own, 0), at(own, (plan[PIXELS] + 1) * pitch)
+    products = at(points, 16 * tiles * pitch)
+    outputs = at(products, 16 * tiles * wide)
+    for j in range((plan[PIXELS] + 1) * pitch):
+        pixels[j] = 0
+    few = scratch(columns + width, x)
+    starts, check = at(few, 0), at(few, columns)
+    for j in range(columns + width):
+        few[j] = 0
+    items = (plan[IMAGES] + together - 1) // together * strips * groups
+    for item in range(items * part // parts, items * (part + 1) // parts):
+        group, rest = item % groups, item // groups
+        strip, image = plan[AT_STRIPS] + rest % strips * 7, rest // strips * together
+        images = min(together, plan[IMAGES] - image)
+        count = images * plan[strip]
+        _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
+        patch_points(count, pitch // width, pixels, pitch, at(plan, plan[strip + 5]), points, pitch, tiles * pitch)
+        for j in range(m):
+            starts[j] = start[(group * m + j) * start_step]
+        weights = at(u, group * 16 * channels * columns)
+        for block in range(0, columns, wide):
+            here = min(wide, columns - block)
+            for i in range(16):
+                block_product(
+                    at(points, i * tiles * pitch), pitch, 1, at(weights, i * channels * columns + block), columns,
+                    at(products, i * tiles * wide), wide, count, here, channels, False,
+                )  # fmt: skip
+            output_pixels(
+                count, here // width, products, wide, tiles * wide, outputs, wide, at(plan, plan[strip + 6]),
+                at(starts, block), check, relu,
+            )  # fmt: skip
+            for i in range(images):
+                target = at(out, (((image + i) * groups + group) * m + block) * plan[OUT_PLANE] + plan[strip + 3])
+                source = at(outputs, i * plan[strip + 4] * wide)
+                transpose(source, wide, target, plan[OUT_PLANE], plan[strip + 4], min(here, m - block))
+    flags[part] = 0
+    for j in range(width):
+        flags[part] += check[j]
+    release(own)
+    release(few)
+
+
+@kernel
+def winograd(parts, plan, weight, turned, u, x, start, start_step, relu, out, flags):
+    """Convolve; with `turned`, as the gradient to the input. Returns whether all results are finite."""
+    groups, channels, m = plan[GROUPS], plan[CHANNELS], plan[OUT_CHANNELS]
+    for group in range(groups):
+        # Rows of u are channels that are summed over, columns those of the result.
+        row_step, column_step = (m * 9, 9) if turned else (9, channels * 9)
+        mine = weight[group * channels * m * 9 : (group + 1) * channels * m * 9]
+        target = u[group * (u.size // groups) : (group + 1) * (u.size // groups)]
+        args = (min(parts, channels), channels, row_step, m, column_step, turned, mine, target)
+        parallel_for(_weights_part, min(parts, channels), args)
+    parallel_for(_winograd_part, parts, (parts, plan, u, x, start, start_step, relu, out, flags))
+    finite = True
+    for part in range(parts):
+        finite = finite and flags[part] == 0
+    return finite
+
+
+@kernel
+def _weight_part(part, plan, x, grad, sums, bias_sums):
+    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIPS], plan[TOGETHER]
+    channels, m, tiles = plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES]
+    pitch, columns = _round_up(channels, width), _round_up(m, width)
+    size, out_size = (plan[PIXELS] + 1) * pitch, (plan[OUT_PIXELS] + 1) * columns
+    own = scratch(size + out_size + 16 * tiles * (pitch + columns), x)
+    pixels, gradients = at(own, 0), at(own, size)
+    points = at(own, size + out_size)
+    others = at(points, 16 * tiles * pitch)
+    for j in range(size + out_size):
+        own[j] = 0
+    group, image_part = part % groups, part // groups
+    items = (plan[IMAGES] + together - 1) // together * strips
+    total, bias_total = at(sums, part * 16 * m * pitch), at(bias_sums, part * columns)
+    for j in range(columns):
+        bias_total[j] = 0
+    begin = items * image_part // plan[PARTS]
+    for item in range(begin, items * (image_part + 1) // plan[PARTS]):
+        strip, image = plan[AT_STRIPS] + item % strips * 7, item // strips * together
+        images = min(together, plan[IMAGES] - image)
+        count = images * plan[strip]
+        _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
+        patch_points(count, pitch // width, pixels, pitch, at(plan, plan[strip + 5]), points, pitch, tiles * pitch)
+        _gather(plan, grad, strip, image, images, group, m, plan[OUT_PLANE], 3, columns, gradients)
+        table = at(plan, plan[strip + 6])
+        gradient_points(count, columns // width, gradients, columns, table, others, columns, tiles * columns)
+        for i in range(16):
+            block_product(
+                at(others, i * tiles * columns), 1, columns, at(points, i * tiles * pitch), pitch,
+                at(total, i * m * pitch), pitch, m, pitch, count, item > begin,
+            )  # fmt: skip
+        # Point (1, 1) of a tile of gradients is their sum.
+        for tile in range(count):
+            line = at(others, (5 * tiles + tile) * columns)
+            for j in range(columns):
+                bias_total[j] += line[j]
+    release(own)
+
+
+@kernel
+def _collect_part(part, parts, plan, sums, dweight):
+    """Add up the groups of images and leave the points for the 3x3 weights."""
+    channels, m, groups = plan[CHANNELS], plan[OUT_CHANNELS], plan[GROUPS]
+    pitch = _round_up(channels, lanes(sums))
+    own = scratch(25 * pitch, sums)
+    points, weights = at(own, 0), at(own, 16 * pitch)
+    for row in range(groups * m * part // parts, groups * m * (part + 1) // parts):
+        group, c = row // m, row % m
+        for i in range(16):
+            line = at(points, i * pitch)
+            for image_part in range(plan[PARTS]):
+                other = at(sums, (((image_part * groups + group) * 16 + i) * m + c) * pitch)
+                for j in range(pitch):
+                    line[j] = line[j] + other[j] if image_part else other[j]
+        weight_from_points(pitch // lanes(sums), points, pitch, weights, pitch)
+        transpose(weights, pitch, at(dweight, row * channels * 9), 9, 9, channels)
+    release(own)
+
+
+@kernel
+def winograd_weight(plan, x, grad, sums, bias_sums, dweight, dbias):
+    """Gradients to weight and bias. Returns whether all results are finite."""
+    m, groups = plan[OUT_CHANNELS], plan[GROUPS]
+    columns = bias_sums.size // (groups * plan[PARTS])
+    parallel_for(_weight_part, groups * plan[PARTS], (plan, x, grad, sums, bias_sums))
+    parts = min(groups * m, 16)
+    parallel_for(_collect_part, parts, (parts, plan, sums, dweight))
+    for c in range(dbias.size):
+        total = bias_sums[c // m * columns + c % m]
+        for part in range(1, plan[PARTS]):
+            total += bias_sums[(part * groups + c // m) * columns + c % m]
+        dbias[c] = total
+    check = x.dtype.type(0)
+    for value in dweight:
+        check += value * x.dtype.type(0)
+    return check == 0
