@@ -127,3 +127,16 @@ def initial(step: Step) -> list[np.ndarray]:
         parameters.append(rng.uniform(-bound, bound, shape).astype(np.float32))
         parameters.append(rng.uniform(-bound, bound, shape[0]).astype(np.float32))
     return parameters
+
+
+def compared(step: Step, parameters: list[Any]) -> list[Any]:
+    """The parameters by which the peers are compared: all but the biases that a BatchNorm takes out again.
+
+    Their gradient is zero but for rounding, and Adam makes steps of full length from it, in either direction.
+    """
+    kept, values = [], iter(parameters)
+    for layer, following in zip(step.layers, (*step.layers[1:], ("end",))):
+        if layer[0] in ("linear", "conv", "batch_norm"):
+            weight, bias = next(values), next(values)
+            kept += [weight] if following[0] == "batch_norm" else [weight, bias]
+    return kept

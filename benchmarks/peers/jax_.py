@@ -76,4 +76,4 @@ def build(suite: str, name: str, threads: int) -> Case | None:
     def run() -> None:
         state[0] = jax.block_until_ready(step(*state[0]))
 
-    return Case(run, lambda: list(state[0][0]))
+    return Case(run, lambda: networks.compared(case, list(state[0][0])))

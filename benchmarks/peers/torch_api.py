@@ -53,7 +53,7 @@ def step(lib: Any, case: networks.Step, wrap: Callable[[Any], Any] = lambda f: f
         optimizer.step()
         return loss
 
-    return Case(run, lambda: [p.detach().numpy() for p in model.parameters()])
+    return Case(run, lambda: networks.compared(case, [p.detach().numpy() for p in model.parameters()]))
 
 
 def operation(lib: Any, case: operations.Operation) -> Case:
