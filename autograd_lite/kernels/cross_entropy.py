@@ -169,8 +169,8 @@ def _class_patches(
 
 @kernel
 def _class_across(
-    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, divisor: Any, n: int, inner: int, ignored: int,
-    smoothing: float, weights: float, reduction: int,
+    x: Any, target: Any, weight: Any, losses: Any, kept: Any, result: Any, divisor: Any, n: int, inner: int,
+    ignored: int, smoothing: float, weights: float, reduction: int,
 ) -> bool:  # fmt: skip
     width = columns_per_patch(n, inner)
     parts = target.size // inner * ((inner + width - 1) // width)
@@ -188,8 +188,8 @@ def _class_across(
 
 @kernel
 def _class_backward_lines(
-    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int, ignored: int,
-    smoothing: float, weights: float,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int,
+    ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type
     size = target.size
@@ -232,8 +232,8 @@ def _class_backward_along(
 
 @kernel
 def _class_backward_patches(
-    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, scratch: Any, n: int, inner: int,
-    width: int, ignored: int, smoothing: float, weights: float,
+    part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, scratch: Any, n: int,
+    inner: int, width: int, ignored: int, smoothing: float, weights: float,
 ) -> None:  # fmt: skip
     T = x.dtype.type
     size = target.size

@@ -54,11 +54,11 @@ def blocks(kind: str, size: int, dtype: np.dtype) -> int:
 @kernel
 def _make(words: Any, seed: int, block: int) -> None:
     """The words of `TILE` blocks from number `block` on."""
-    zero = np.uint64(0)
+    zero, key = np.uint64(0), np.uint64(np.int64(seed))
     for i in range(TILE):
-        counter = np.uint64(block + i)
+        counter = np.uint64(np.int64(block + i))
         a, b, c, d = counter & _WORD, counter >> _HALF, zero, zero
-        key_0, key_1 = np.uint64(seed) & _WORD, np.uint64(seed) >> _HALF
+        key_0, key_1 = key & _WORD, key >> _HALF
         for _ in range(10):
             p, q = _MULTIPLY_0 * a, _MULTIPLY_1 * c
             a, b, c, d = (q >> _HALF) ^ b ^ key_0, q & _WORD, (p >> _HALF) ^ d ^ key_1, p & _WORD
@@ -173,7 +173,7 @@ def _high_half(a: Any, b: Any) -> Any:
 @kernel
 def _integers_part(part: int, out: Any, low: int, span: int, seed: int, block: int, tiles: int) -> None:
     words = np.empty(WORDS, np.uint32)
-    wide = np.uint64(span)
+    wide = np.uint64(np.int64(span))
     for tile in range(part * tiles, min((out.size + TILE - 1) // TILE, (part + 1) * tiles)):
         _make(words, seed, block + tile * TILE)
         piece = out[tile * TILE : (tile + 1) * TILE]

@@ -291,7 +291,7 @@ def _count(x: np.ndarray, axes: Axes) -> int:
 # --- sums, products, extremes ------------------------------------------------------------------------
 
 
-def sum(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noqa: A001 (PyTorch's name)
+def sum(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     """Sum over `axes`; integers and booleans give int64."""
     if x.dtype in FLOATS:
         return _reduce("sum", x, axes, keepdims)
@@ -310,14 +310,14 @@ def prod(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     return np.asarray(np.prod(x, axis=axes, dtype=np.int64, keepdims=keepdims))
 
 
-def max(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noqa: A001
+def max(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     """Largest element over `axes`, NaN if there is one."""
     if x.dtype in FLOATS:
         return _reduce("max", x, axes, keepdims)
     return np.asarray(np.max(x, axis=axes, keepdims=keepdims))
 
 
-def min(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noqa: A001
+def min(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     """Smallest element over `axes`, NaN if there is one."""
     if x.dtype in FLOATS:
         return _reduce("min", x, axes, keepdims)
@@ -368,12 +368,12 @@ def count_nonzero(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarr
     return np.asarray(np.count_nonzero(x, axis=axes, keepdims=keepdims), np.int64)
 
 
-def any(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noqa: A001
+def any(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     """Whether an element over `axes` is not 0."""
     return np.asarray(np.any(x, axis=axes, keepdims=keepdims))
 
 
-def all(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:  # noqa: A001
+def all(x: np.ndarray, axes: Axes, keepdims: bool = False) -> np.ndarray:
     """Whether no element over `axes` is 0."""
     return np.asarray(np.all(x, axis=axes, keepdims=keepdims))
 
@@ -516,7 +516,7 @@ RESTART = 128
 @kernel
 def _scan_lines(part: int, x: Any, out: Any, n: int, count: int, reverse: bool, product: bool) -> None:
     """Running sums restart every 128 elements, on top of what came before."""
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     for o in range(part * count, builtins.min(x.size // n, (part + 1) * count)):
         line, result = x[o * n : (o + 1) * n], out[o * n : (o + 1) * n]
         base = T(0)
@@ -545,7 +545,7 @@ def _scan_patches(
     part: int, x: Any, out: Any, sums: Any, n: int, inner: int, columns: int, reverse: bool, product: bool
 ) -> None:
     """As along, for a row of sums; `sums` holds the sum since the restart and the sum before it."""
-    T = x.dtype.type  # noqa: N806
+    T = x.dtype.type
     o = part // columns
     lo = (part - o * columns) * COLUMNS
     width = builtins.min(COLUMNS, inner - lo)

@@ -29,7 +29,7 @@ def _emitted(arity: int, emit: Callable[..., Any], plain: Callable[..., Any]) ->
     if not JIT:
         return plain
 
-    def signature(operands: tuple[types.Type, ...]) -> Any:
+    def signature(operands: tuple[Any, ...]) -> Any:
         if operands[0] not in (types.float32, types.float64) or len(set(operands)) != 1:
             return None
 
@@ -217,7 +217,7 @@ def _plain_quarter_turns(x: Any) -> Any:
     return type(x)((fraction / scale - 1) * np.pi / 4), type(x)(quarter % 4)
 
 
-quarter_turns = _quarter_turns if JIT else _plain_quarter_turns
+quarter_turns: Any = _quarter_turns if JIT else _plain_quarter_turns
 """r and q for float32 |x| = (4*k + q) * pi/2 + r, q one of 0, 1, 2, 3, |r| <= pi/4, |x| >= pi/4.
 
 As M. H. Payne and R. N. Hanek, Radian reduction for trigonometric functions, SIGNUM Newsletter 18, 1983:
@@ -240,7 +240,7 @@ def _plain_like(x: Any, value: Any) -> Any:
     return type(x)(value)
 
 
-like = _like if JIT else _plain_like
+like: Any = _like if JIT else _plain_like
 """like(x, value): the value in the type of x; a constant costs nothing at run time."""
 
 
@@ -259,7 +259,7 @@ def _plain_where(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b
 
 
-where = _where if JIT else _plain_where
+where: Any = _where if JIT else _plain_where
 """where(condition, a, b) without a branch; both sides are computed, and only the chosen one counts."""
 
 
@@ -286,7 +286,7 @@ def _plain_horner(x: Any, coefficients: Any) -> Any:
     return result
 
 
-horner = _horner if JIT else _plain_horner
+horner: Any = _horner if JIT else _plain_horner
 """horner(x, c) = c[0] + c[1]*x + c[2]*x**2 + ..., unrolled, one fused multiply-add per term."""
 
 
@@ -327,7 +327,7 @@ def by_type(single: Callable[..., Any], double: Callable[..., Any]) -> Any:
         return single(x) if isinstance(x, np.float32) else double(x)
 
     if JIT:
-        options = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
+        options: Any = {"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True}
         choice = {types.float32: single, types.float64: double}
         overload(function, jit_options=options, strict=False)(lambda x: choice.get(x))
     return function

@@ -87,6 +87,7 @@ def test_normal(dtype):
         within(np.mean(z[lag:] ** 2 * z[:-lag] ** 2), 1, math.sqrt(8), MANY)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # on purpose, and plain Python sees it
 @pytest.mark.parametrize("low, high", [(0, 1), (-3, 7), (0, 2**32), (-(2**31), 2**33), (-(2**63), 2**63 - 1)])
 def test_integers(low, high):
     n = MANY // 4
