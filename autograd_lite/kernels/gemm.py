@@ -20,7 +20,18 @@ from numba import types
 
 from . import memory, special
 from .jit import JIT, kernel
-from .simd import DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_VECTORS, at, block_product, dot_product, lanes, transpose
+from .simd import (
+    DOT_COLUMNS,
+    DOT_ROWS,
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BYTES,
+    at,
+    block_product,
+    dot_product,
+    lanes,
+    transpose,
+)
 from .threading import parallel_for
 
 SERIAL_WORK = 1 << 17
@@ -37,51 +48,57 @@ PACK_ROWS, PACK_BYTES = 192, 1 << 20
 
 
 @kernel
-def _grid(m, n, k, tile_rows, tile_columns, least_columns):
-    """How many parts along M and along N: nearly square ones, whole tiles, none too small to be worth it."""
-    if m * n * (k + 8) < SERIAL_WORK:
-        return 1, 1
-    row_tiles = (m + tile_rows - 1) // tile_rows
-    column_tiles = (n + tile_columns - 1) // tile_columns
-    parts = min(max(m * n * (k + 8) // PART_WORK, 2), MOST_PARTS)
-    rows = 1
-    while rows * rows * n < parts * m:
-        rows += 1
-    rows = min(rows, row_tiles)
-    columns = min((parts + rows - 1) // rows, column_tiles)
-    rows = min((parts + columns - 1) // columns, row_tiles)
-    if rows * columns == 1:
-        columns = min(2, (n + least_columns - 1) // least_columns)
-    return rows, columns
+def _parts(m, n, k):
+    """How many parts are worth their while."""
+    work = m * n * (k + 8)
+    return min(max(work // PART_WORK, 2), MOST_PARTS) if work >= SERIAL_WORK else 1
 
 
 @kernel
-def _even(extent, most, unit):
-    """The size of the fewest blocks that are at most `most` long, nearly equal, and multiples of `unit`."""
-    blocks = max((extent + most - 1) // most, 1)
-    return ((extent + blocks - 1) // blocks + unit - 1) // unit * unit
+def _plan(m, n, k, a_row, a_col, b_row, b_col, width, parts):
+    """Which way to take, the sizes of the blocks, and the grid that cuts a block of C into about so many parts:
+    (dot, pack_a, pack_b, m_block, n_block, k_block, grid_rows, grid_columns, unit of columns).
 
-
-@kernel
-def _plan(m, n, k, a_row, a_col, b_row, b_col, width):
-    """Which way to take, and the sizes of the blocks: (dot, pack_a, pack_b, m_block, n_block, k_block).
-
-    Costs are counted in vector instructions; copying a vector transposed takes 14, adding up its lanes 4.
+    Costs are counted in vector instructions: to copy a vector transposed takes 14, to add up its lanes 4.
     """
     n_vectors, k_vectors = (n + width - 1) // width, (k + width - 1) // width
     pack_a, pack_b = a_col != 1, b_row != 1
     dot_cost = m * n * (k_vectors + k_vectors // 16 + 4) + 14 * k_vectors * (m * pack_a + n * pack_b)
-    if dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a):
-        return True, pack_a, pack_b, m, n, max(k, 1)
-    # Rows at multiples of 1 kB share few cache sets.
-    bytes_per_number = 64 // width
-    colliding = pack_a and k >= 64 and a_col * bytes_per_number % 1024 == 0
-    big = m >= PACK_ROWS and (k * n * bytes_per_number >= PACK_BYTES or colliding)
-    if b_col == 1 and not big:
-        return False, False, False, m, n, max(k, 1)
-    pack_a = big and a_col != 1 and a_row == 1
-    m_block = _even(m, M_BLOCK, 1) if pack_a else m
-    return False, pack_a, True, m_block, _even(n, N_BLOCK, TILE_VECTORS * width), max(_even(k, K_BLOCK, 1), 1)
+    dot = dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a)
+    panel = TILE_VECTORS * width
+    m_block, n_block, k_block = m, n, max(k, 1)
+    tile_rows, tile_columns, unit = TILE_ROWS, panel, width
+    if dot:
+        tile_rows, tile_columns, unit = DOT_ROWS, DOT_COLUMNS, DOT_COLUMNS
+    else:
+        # Rows at multiples of 1 kB share few cache sets.
+        size = VECTOR_BYTES // width
+        big = m >= PACK_ROWS and (k * n * size >= PACK_BYTES or (pack_a and k >= 64 and a_col * size % 1024 == 0))
+        pack_a = big and pack_a and a_row == 1
+        pack_b = (big or b_col != 1) and m * n * k > 0
+        if pack_a:
+            blocks = (m + M_BLOCK - 1) // M_BLOCK
+            m_block = (m + blocks - 1) // blocks
+        if pack_b:
+            blocks = (n + N_BLOCK - 1) // N_BLOCK * panel
+            n_block = (n + blocks - 1) // blocks * panel
+            blocks = (k + K_BLOCK - 1) // K_BLOCK
+            k_block = (k + blocks - 1) // blocks
+            unit = panel
+        elif k <= 4:
+            tile_columns = n
+    rows = columns = 1
+    if parts > 1:
+        row_tiles, column_tiles = (m_block + tile_rows - 1) // tile_rows, (n_block + tile_columns - 1) // tile_columns
+        while rows * rows * n_block < parts * m_block:
+            rows += 1
+        columns = min((parts + rows - 1) // rows, column_tiles)
+        rows = min((parts + columns - 1) // columns, row_tiles)
+        if rows * columns == 1:
+            columns = min(2, (n_block + unit - 1) // unit)
+        if not dot and n_block >= 4 * panel * columns:
+            unit = panel
+    return dot, pack_a, pack_b, m_block, n_block, k_block, rows, columns, unit
 
 
 @kernel
@@ -156,65 +173,45 @@ def _block_part(
 
 
 @kernel
-def _multiply(
-    plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, accumulate, activation, buffer, parallel
-):
+def _buffer_size(plan, panel):
+    _, pack_a, pack_b, m_block, n_block, k_block, _, _, _ = plan
+    return m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
+
+
+@kernel
+def _multiply(plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, accumulate, activation, buffer):
     """`buffer` has room for the copies that `plan` asks for."""
-    dot, pack_a, pack_b, m_block, n_block, k_block = plan
-    width = lanes(c)
-    panel = TILE_VECTORS * width
+    dot, pack_a, pack_b, m_block, n_block, k_block, grid_rows, grid_columns, unit = plan
+    panel = TILE_VECTORS * lanes(c)
     a_copy_row = k_block + 16
     a_copy, b_copy = at(buffer, 0), at(buffer, m_block * a_copy_row if pack_a else 0)
-    if dot:
-        tile_rows, tile_columns, least = DOT_ROWS, DOT_COLUMNS, DOT_COLUMNS
-    elif k <= 4:
-        tile_rows, tile_columns, least = TILE_ROWS, n, width
-    else:
-        tile_rows, tile_columns, least = TILE_ROWS, panel, panel if pack_b else width
     # Few multiplications per element of C: write it line by line. Few per element of B: read it so.
     row_chunk = TILE_ROWS if k <= 4 else ROW_CHUNK
     depth_chunk = 8 if m == 1 and k * n > 1 << 17 and not pack_b else K_BLOCK
+    parts = grid_rows * grid_columns
     for i in range(0, m, m_block):
-        rows = min(m_block, m - i)
         for p in range(0, max(k, 1), k_block):
-            depth = min(k_block, k - p)
             for j in range(0, n, n_block):
-                columns = min(n_block, n - j)
-                a_parts = b_chunks = 0
-                if pack_a and j == 0:
-                    a_parts = (rows * depth) // 16384 + 1 if parallel else 1
-                if pack_b:
-                    b_chunks = depth // 256 + 1 if parallel else 1
+                rows, columns, depth = min(m_block, m - i), min(n_block, n - j), min(k_block, k - p)
+                left, left_row, left_col = at(a, i * a_row + p * a_col), a_row, a_col
+                right, right_row, right_panel = at(b, p * b_row + j * b_col), b_col if dot else b_row, panel
                 if pack_a or pack_b:
-                    parts = a_parts + b_chunks * ((columns + panel - 1) // panel)
-                    source, other = at(a, i * a_row + p * a_col), at(b, p * b_row + j * b_col)
-                    parallel_for(_copy_part, parts, (
-                        a_parts, b_chunks, dot, source, a_col, a_copy, a_copy_row, other, b_row, b_col, b_copy,
+                    a_parts = min(parts, rows * depth // 16384 + 1) if pack_a and j == 0 else 0
+                    b_chunks = min(parts, depth // 256 + 1) if pack_b else 0
+                    copies = a_parts + b_chunks * ((columns + panel - 1) // panel)
+                    parallel_for(_copy_part, copies, (
+                        a_parts, b_chunks, dot, left, a_col, a_copy, a_copy_row, right, b_row, b_col, b_copy,
                         rows, columns, depth,
                     ))  # fmt: skip
-                left, left_row, left_col = at(a, i * a_row + p * a_col), a_row, a_col
                 if pack_a:
                     left, left_row, left_col = a_copy, a_copy_row, 1
-                right, right_row, right_panel = at(b, p * b_row + j * b_col), b_col if dot else b_row, panel
                 if pack_b:
                     right, right_row, right_panel = b_copy, depth if dot else panel, panel * depth
-                grid_rows, grid_columns = 1, 1
-                if parallel:
-                    grid_rows, grid_columns = _grid(rows, columns, depth, tile_rows, tile_columns, least)
-                unit = least
-                if not dot and columns >= 4 * panel * grid_columns:
-                    unit = panel
-                parallel_for(_block_part, grid_rows * grid_columns, (
+                parallel_for(_block_part, parts, (
                     grid_rows, grid_columns, unit, dot, left, left_row, left_col, right, right_row, right_panel,
                     at(c, i * n + j), n, at(bias, j), biased, rows, columns, depth, row_chunk, depth_chunk,
                     accumulate or p > 0, p + k_block >= k, activation,
                 ))  # fmt: skip
-
-
-@kernel
-def _buffer_size(plan, panel):
-    _, pack_a, pack_b, m_block, n_block, k_block = plan
-    return m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
 
 
 OK, MISMATCH, UNSUITABLE = 0, 1, 2
@@ -244,34 +241,34 @@ def _gemm(a, b, c, bias, accumulate, activation):
     if not regular:
         return UNSUITABLE
     left, right, out, add, biased = at(a, 0), at(b, 0), at(c, 0), at(bias, 0), bias.size > 0
-    if n == 1 and a_col != 1:
-        # C is its own transpose in memory, and the transpose of A is stored by rows.
-        plan = _plan(1, m, k, k, b_row, a_col, a_row, lanes(c))
-        buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
-        _multiply(plan, right, k, b_row, left, a_col, a_row, out, add, False, 1, m, k, accumulate, 0, buffer, True)
-        _finish(out, 1, add, biased, m, 1, activation)
-    else:
-        plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c))
-        buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
-        _multiply(
-            plan, left, a_row, a_col, right, b_row, b_col, out, add, biased, m, n, k, accumulate, activation, buffer,
-            True,
-        )  # fmt: skip
+    rows, columns, now = m, n, activation
+    swapped = n == 1 and a_col != 1 and a_row == 1
+    if swapped:  # C is its own transpose in memory, and the transpose of A is stored by rows
+        left, right, rows, columns, now = right, left, n, m, activation * 0
+        a_row, a_col, b_row, b_col = k, b_row, a_col, a_row
+    plan = _plan(rows, columns, k, a_row, a_col, b_row, b_col, lanes(c), _parts(m, n, k))
+    buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
+    _multiply(
+        plan, left, a_row, a_col, right, b_row, b_col, out, add, biased and not swapped, rows, columns, k, accumulate,
+        now, buffer,
+    )  # fmt: skip
+    if swapped and (biased or activation > 0):
+        _finish(out, n, add, biased, m, n, activation)
     return OK
 
 
 @kernel
 def _batch_part(
-    part, parts, parallel, plan, a, a_item, a_row, a_col, b, b_item, b_row, b_col, c, bias, biased, m, n, k, accumulate,
+    part, shares, plan, a, a_item, a_row, a_col, b, b_item, b_row, b_col, c, bias, biased, m, n, k, accumulate,
     activation,
 ):  # fmt: skip
+    """One share of the items."""
     batch = c.shape[0]
     buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
-    for i in range(part * batch // parts, (part + 1) * batch // parts):
-        out = at(c, i * m * n)
+    for i in range(part * batch // shares, (part + 1) * batch // shares):
         _multiply(
-            plan, at(a, i * a_item), a_row, a_col, at(b, i * b_item), b_row, b_col, out, bias, biased, m, n, k,
-            accumulate, activation, buffer, parallel,
+            plan, at(a, i * a_item), a_row, a_col, at(b, i * b_item), b_row, b_col, at(c, i * m * n), bias, biased,
+            m, n, k, accumulate, activation, buffer,
         )  # fmt: skip
 
 
@@ -288,22 +285,15 @@ def _gemm_batched(a, b, c, bias, accumulate, activation):
     a_item, b_item = a.strides[0] // size, b.strides[0] // size
     if not regular or a_item < 0 or b_item < 0:
         return UNSUITABLE
-    plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c))
-    work = m * n * (k + 8)
-    parts = min(batch, MOST_PARTS, batch * work // PART_WORK + 1)
-    if work >= 8 * PART_WORK or batch * work < SERIAL_WORK:
-        parts = 1
+    # Large items are cut, one after the other; small ones are shared out whole.
+    parts = _parts(m, n, k)
+    shares = min(_parts(m * batch, n, k), batch) if parts < 8 else 1
+    plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c), 1 if shares > 1 else parts)
     left, right, add, biased = at(a, 0), at(b, 0), at(bias, 0), bias.size > 0
-    if parts == 1:
-        _batch_part(
-            0, 1, True, plan, left, a_item, a_row, a_col, right, b_item, b_row, b_col, c, add, biased, m, n, k,
-            accumulate, activation,
-        )  # fmt: skip
-    else:
-        parallel_for(_batch_part, parts, (
-            parts, False, plan, left, a_item, a_row, a_col, right, b_item, b_row, b_col, c, add, biased, m, n, k,
-            accumulate, activation,
-        ))  # fmt: skip
+    parallel_for(_batch_part, shares, (
+        shares, plan, left, a_item, a_row, a_col, right, b_item, b_row, b_col, c, add, biased, m, n, k,
+        accumulate, activation,
+    ))  # fmt: skip
     return OK
 
 

@@ -46,7 +46,8 @@ def recurrence(a: np.ndarray, b: np.ndarray, axis: int, reverse: bool = False) -
     """
     out = memory.empty(b.shape, b.dtype)
     if b.size:
-        _recurrence(a.ravel(), b.ravel(), out.ravel(), b.shape[axis], math.prod(b.shape[axis + 1 :]), reverse)
+        extent, inner = (b.shape[axis], math.prod(b.shape[axis + 1 :])) if b.ndim else (1, 1)
+        _recurrence(a.ravel(), b.ravel(), out.ravel(), extent, inner, reverse)
     return out
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.grad_mode import state
 from ..kernels import discrete
 from ..tensor import Tensor, method
 from . import pointwise
@@ -599,6 +600,9 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return _fill(input, value if value._data.dtype == dtype else cast(value, dtype=dtype))
 
 
+_copied = ElementwisePrimitive("copy", ("x", "value"), "value", {"x": "0", "value": "g"})
+
+
 def _copy(input: Tensor, other: Tensor) -> Tensor:
     shape = check_broadcast("copy_", (input._data.shape, other._data.shape))
     if shape != input._data.shape:
@@ -607,7 +611,9 @@ def _copy(input: Tensor, other: Tensor) -> Tensor:
         )
     if other._data.dtype != input._data.dtype:
         other = cast(other, dtype=input._data.dtype)
-    return other.expand(shape)  # a node of its own, also where `other` is a leaf of that shape
+    if state.enabled and input._data.dtype.kind == "f" and (input._requires_grad or other._requires_grad):
+        return _copied(input, other)
+    return other.expand(shape)
 
 
 # Methods and operators
