@@ -394,7 +394,7 @@ def cross_entropy(
         classes = target.ravel()
         weights = float(n if weight is None else weight.sum())
         options = ignore_index, label_smoothing, weights, kind
-        if inner == 1:
+        if inner == 1 or size == 0:
             has_nan = _class_along(x.ravel(), classes, *arrays, n, *options)
         else:
             has_nan = _class_across(x.ravel(), classes, *arrays, n, inner, *options)
@@ -428,7 +428,7 @@ def cross_entropy_backward(
     dx = memory.empty(x.shape, x.dtype)
     weights = float(n if weight is None else weight.sum())
     arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
-    if inner == 1:
+    if inner == 1 or dx.size == 0:
         _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)
     else:
         scratch = memory.empty((2 * target.size,), x.dtype)

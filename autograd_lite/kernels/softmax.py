@@ -36,7 +36,7 @@ def _folded(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
 
 @kernel(inline=True)
 def lines_per_part(x: Any, n: int) -> int:
-    return x.size // n if x.size < SERIAL_BELOW else max(1, SPAN // n)
+    return max(1, x.size // n if x.size < SERIAL_BELOW else SPAN // n)
 
 
 @kernel(inline=True)

@@ -151,7 +151,7 @@ def test_lines_without_upstream_gradient_have_none(shape):
     np.testing.assert_allclose(got[4], [0, -0.5, 0.5], rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (1, 3, 2)])
+@pytest.mark.parametrize("shape", [(2, 3), (1, 3, 2), (0, 3), (0, 3, 2), (2, 3, 0)])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_all_targets_ignored(shape):
     x, target = np.ones(shape, np.float32), np.full(shape[:1] + shape[2:], -100)
