@@ -109,13 +109,20 @@ def image_rows(
     save(figure, path)
 
 
-def weight_images(before: np.ndarray, after: np.ndarray, side: int, path: pathlib.Path, title: str) -> None:
+def weight_images(
+    before: np.ndarray,
+    after: np.ndarray,
+    side: int,
+    path: pathlib.Path,
+    title: str,
+    names: tuple[str, str] = ("before training", "after training"),
+) -> None:
     """The weights of up to 64 units of the first layer as images, before and after training."""
     count = min(64, len(before))
     columns = 8
     rows = -(-count // columns)
     figure, panels = plt.subplots(1, 2, figsize=(10, 5.4))
-    for axes, weights, name in ((panels[0], before, "before training"), (panels[1], after, "after training")):
+    for axes, weights, name in ((panels[0], before, names[0]), (panels[1], after, names[1])):
         limit = np.abs(weights[:count]).max()
         sheet = np.full((rows * (side + 2), columns * (side + 2)), np.nan)
         for k in range(count):
