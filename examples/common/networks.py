@@ -1,0 +1,131 @@
+"""SqueezeNet 1.1 and AlexNet with torchvision's layer names, so that its weights fit."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import autograd_lite as ag
+from autograd_lite import Tensor, nn
+
+# The mean and spread of ImageNet's images, with which the published weights were trained.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Fire(nn.Module):
+    """Squeeze to few channels, then expand by 1x1 and 3x3 convolutions side by side."""
+
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = ag.relu(self.squeeze(x))
+        return ag.cat([ag.relu(self.expand1x1(x)), ag.relu(self.expand3x3(x))], 1)
+
+
+class SqueezeNet(nn.Module):
+    """SqueezeNet 1.1 (Iandola et al., arXiv:1602.07360): 224x224 images, 1.2 million weights."""
+
+    def __init__(self, classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 3, stride=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
+            Fire(64, 16, 64),
+            Fire(128, 16, 64),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
+            Fire(128, 32, 128),
+            Fire(256, 32, 128),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
+            Fire(256, 48, 192),
+            Fire(384, 48, 192),
+            Fire(384, 64, 256),
+            Fire(512, 64, 256),
+        )
+        last = nn.Conv2d(512, classes, 1)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), last, nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x)).flatten(1)
+
+
+class AlexNet(nn.Module):
+    """AlexNet (Krizhevsky, arXiv:1404.5997): 224x224 images, 61 million weights."""
+
+    def __init__(self, classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 11, stride=4, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Linear(4096, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
+def load_features(model: nn.Module, path: pathlib.Path) -> None:
+    """Read the weights of a network's ``features`` from safetensors or a torchvision ``.pth``.
+
+    A head in the file is left aside; ends the program with a message if anything else does not fit.
+    """
+    if not path.exists():
+        sys.exit(f"{path} not found: weights in torchvision's layer names, as safetensors or .pth")
+    given = {name: value for name, value in ag.load(path).items() if name.startswith("features.")}
+    keys = model.load_state_dict(given, strict=False)
+    missing = [name for name in keys.missing_keys if name.startswith("features.")]
+    if missing or keys.unexpected_keys:
+        sys.exit(f"{path} does not fit {type(model).__name__}: missing {missing}, unexpected {keys.unexpected_keys}")
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Images (N, 3, H, W), uint8 or in [0, 1], as the published weights expect them."""
+    values = images.float() / 255 if images.dtype == ag.uint8 else images
+    shape = (1, 3, 1, 1)
+    return (values - ag.tensor(MEAN).reshape(shape)) / ag.tensor(STD).reshape(shape)
+
+
+class Normalised(nn.Module):
+    """A network for normalised images, made to take images in [0, 1]."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(normalised(x))
+
+
+@ag.no_grad()
+def outputs_of(layers: nn.Module, images: Tensor, batch_size: int = 20, description: str = "features") -> Tensor:
+    """What `layers` make of all images."""
+    from .training import progress
+
+    starts = progress(range(0, len(images), batch_size), unit="batch", desc=description)
+    return ag.cat([layers(normalised(images[i : i + batch_size])) for i in starts])

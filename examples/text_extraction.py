@@ -1,0 +1,249 @@
+"""Reads handwriting from photographs.
+
+Letters are found without learning (denoise, grey, Otsu's threshold, closing, connected parts, boxes), ordered into
+lines and words, brought into the training images' format, and read by two networks trained on NIST36: the two-layer
+network of `examples.mlp` and the convolutional one of `examples.cnn`. What was read is compared with the truth, and
+the letters that came out wrong are shown, as are letters drawn on purpose so that the method fails.
+
+    python -m examples.text_extraction --dataset nist36 --data DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import autograd_lite as ag
+from autograd_lite import Tensor, nn
+
+from . import cnn, mlp
+from .common import figures, images, letters, options, training
+from .common.figures import BLUE, GREY, ORANGE, plt
+
+
+@dataclass
+class Page:
+    """A photograph and what was found on it."""
+
+    name: str
+    photograph: np.ndarray
+    ink: np.ndarray
+    lines: list[list[letters.Box]]
+    truth: list[str]
+
+    @property
+    def boxes(self) -> list[letters.Box]:
+        return [box for line in self.lines for box in line]
+
+    def crops(self) -> Tensor:
+        """The letters in reading order, in the training images' format (N, 1, 32, 32)."""
+        return ag.from_numpy(np.stack([letters.cut_out(self.ink, box) for box in self.boxes])[:, None])
+
+
+def find(name: str, photograph: np.ndarray, truth: list[str]) -> Page:
+    boxes, ink = letters.find_letters(photograph)
+    return Page(name, photograph, ink, letters.in_lines(boxes), truth)
+
+
+def read_photographs(folder: pathlib.Path) -> list[Page]:
+    """The photographs ``*.jpg`` of a folder, each with what it says in a text file of the same name."""
+    from PIL import Image
+
+    pages = []
+    for path in training.progress(sorted(folder.glob("*.jpg")), unit="photograph", desc="finding letters"):
+        with Image.open(path) as file:
+            size = (letters.WORKING_WIDTH, round(file.height * letters.WORKING_WIDTH / file.width))
+            photograph = np.asarray(file.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float64) / 255
+        pages.append(find(path.stem, photograph, path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()))
+    return pages
+
+
+def draw_page(text: list[str], data: images.Split, classes: list[str], seed: int = 0) -> np.ndarray:
+    """A page (H, W, 3) with letters of a data set: a photograph for which no file is needed."""
+    rng = np.random.default_rng(seed)
+    labels, pictures = data.labels.numpy(), data.images.numpy()[:, 0]
+    page = np.ones((70 * len(text) + 60, 44 * max(len(line) for line in text) + 80))
+    for row, line in enumerate(text):
+        for column, letter in enumerate(line):
+            if letter != " ":
+                picture = pictures[rng.choice(np.flatnonzero(labels == classes.index(letter)))]
+                top, left = 30 + 70 * row + rng.integers(-4, 5), 40 + 44 * column
+                page[top : top + 32, left : left + 32] = np.minimum(page[top : top + 32, left : left + 32], picture)
+    page = page.repeat(2, 0).repeat(2, 1)
+    light = 0.6 + 0.3 * np.linspace(0, 1, page.shape[1])  # a lamp at the right
+    noisy = page * light + rng.normal(0, 0.02, page.shape)
+    return np.clip(noisy[..., None] * np.array([1.0, 0.97, 0.9]), 0, 1)
+
+
+def read(model: nn.Module, page: Page, classes: list[str]) -> list[str]:
+    """What the network takes the page's letters for, line by line, words parted by spaces."""
+    found = iter(training.predict(model, page.crops()).argmax(1).tolist())
+    limit = letters.word_gap(page.lines)
+    return [
+        " ".join("".join(classes[next(found)] for _ in word) for word in letters.in_words(line, limit))
+        for line in page.lines
+    ]
+
+
+def characters(lines: list[str]) -> str:
+    return "".join(lines).replace(" ", "")
+
+
+def compare(lines: list[str], truth: list[str]) -> float:
+    """The share of characters that are right, one by one if as many were found, by edit distance otherwise."""
+    ours, theirs = characters(lines), characters(truth)
+    if len(ours) == len(theirs):
+        return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(theirs)
+    return 1 - edit_distance(ours, theirs) / len(theirs)
+
+
+def edit_distance(a: str, b: str) -> int:
+    """The fewest letters to insert, delete or exchange to make `b` of `a` (Levenshtein)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+    return row[-1]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = options.parser(__doc__, epochs=20, batch_size=32, lr=1e-3)
+    parser.add_argument("--photographs", type=pathlib.Path, metavar="DIR", help="by default the folder text in --data")
+    parser.add_argument("--weights", type=pathlib.Path, metavar="DIR", help="keep the networks' weights here")
+    return parser.parse_args(arguments)
+
+
+def networks(given: argparse.Namespace, data: images.Images) -> dict[str, nn.Module]:
+    """The two readers, trained on the data set, or read from ``--weights``."""
+    common = ["--dataset", data.name, "--seed", str(given.seed)] + (["--quick"] if given.quick else [])
+    models: dict[str, nn.Module] = {}
+    for name in ("mlp", "cnn"):
+        path = given.weights / f"{name}_{data.name}.safetensors" if given.weights else None
+        if name == "mlp":
+            settings = mlp.parse([*common, "--hidden", "256", "--optimizer", "adam", "--epochs", "100"])
+            height, width = data.shape[1:]
+            model: nn.Module = mlp.TwoLayerNetwork(height * width, settings.hidden, len(data.classes))
+        else:
+            settings = cnn.parse([*common, "--epochs", str(given.epochs), "--batch-size", str(given.batch_size)])
+            model = cnn.build(data)
+        if path is not None and path.exists():
+            model.load_state_dict(ag.load(path))
+        else:
+            ag.manual_seed(given.seed)
+            model = mlp.train(settings, data, settings.lr)[0] if name == "mlp" else cnn.train(settings, data)[0]
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                ag.save(dict(model.state_dict()), path)
+        models[name] = model
+    return models
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    given = parse(arguments)
+    out = options.start(given)
+    data = images.load(given, quick=1500)
+    print(f"data      {data}")
+    folder = given.photographs or (pathlib.Path(given.data) / "text" if given.data else None)
+    if folder is not None and folder.is_dir():
+        pages = read_photographs(folder)
+    else:
+        text = ["READ THIS", "FROM A DRAWN", "PAGE 2 TIMES"]
+        pages = [find("drawn", draw_page(text, data.test, data.classes, given.seed), text)]
+    models = networks(given, data)
+
+    metrics: dict[str, Any] = {"example": "text_extraction", "dataset": data.name, "pages": {}}
+    for page in pages:
+        count = len(characters(page.truth))
+        print(f"\n{page.name}: {len(page.boxes)} letters found, {count} written, {len(page.lines)} lines")
+        texts = {name: read(model, page, data.classes) for name, model in models.items()}
+        shares = {name: compare(lines, page.truth) for name, lines in texts.items()}
+        for name, lines in texts.items():
+            print(f"  {name} reads {shares[name]:.1%} right")
+            print("".join(f"    {line}\n" for line in lines), end="")
+        metrics["pages"][page.name] = {"found": len(page.boxes), "written": count, "right": shares, "texts": texts}
+        draw_boxes(page, texts["cnn"], shares, out / f"text_{page.name}.png")
+    draw_crops(pages, models["cnn"], data, out / "text_crops.png")
+    draw_failures(models["cnn"], data, out / "text_failures.png")
+    return options.report(given, metrics)
+
+
+def draw_boxes(page: Page, text: list[str], shares: dict[str, float], path: pathlib.Path) -> None:
+    """The photograph with a box around each letter: blue where the CNN read it right, orange where not."""
+    height, width = page.ink.shape
+    figure, axes = plt.subplots(figsize=(11, 11 * height / width))
+    axes.imshow(page.photograph)
+    taken, truth = characters(text), characters(page.truth)
+    comparable = len(taken) == len(truth)
+    for number, box in enumerate(page.boxes):
+        right = not comparable or taken[number] == truth[number]
+        shape = plt.Rectangle((box.left - 3, box.top - 3), box.width + 6, box.height + 6, fill=False, lw=1.4)
+        shape.set_edgecolor(BLUE if right else ORANGE)
+        axes.add_patch(shape)
+        label = taken[number] if right else f"{taken[number]}, not {truth[number]}"
+        axes.text(box.left - 3, box.top - 8, label, color=BLUE if right else ORANGE, fontsize=9, weight="bold")
+    axes.set_axis_off()
+    reached = ", ".join(f"{name.upper()} {share:.1%}" for name, share in shares.items())
+    axes.set_title(f"{page.name}: {len(page.boxes)} letters of {len(truth)} found; read right: {reached}")
+    figures.save(figure, path)
+
+
+def draw_crops(pages: list[Page], model: nn.Module, data: images.Images, path: pathlib.Path) -> None:
+    """Cut-out letters above training images of the same letters."""
+    page = pages[min(1, len(pages) - 1)]
+    truth = characters(page.truth)
+    if len(truth) != len(page.boxes):
+        return
+    shown = np.unique(np.linspace(0, len(truth) - 1, 12).astype(int))
+    labels = data.train.labels.numpy()
+    similar = [np.flatnonzero(labels == data.classes.index(truth[k]))[0] for k in shown]
+    figures.image_rows(
+        {"cut out": page.crops().numpy()[shown, 0], "trained on": data.train.images.numpy()[similar, 0]},
+        path,
+        f"Letters of {page.name} in the training images' format",
+        {"cut out": [truth[k] for k in shown]},
+    )
+
+
+def failing_pages(data: images.Images) -> dict[str, np.ndarray]:
+    """Pages drawn so that the method fails: letters that touch, broken strokes, turned letters, punctuation."""
+    base = draw_page(["HELLO"], data.test, data.classes, seed=3)
+    pages = {"as it should be": base}
+    touching = base.copy()
+    touching[85:91, 110:440] = 0.15
+    pages["joined by a line"] = touching
+    split = base.copy()
+    split[88:104, :] = 0.8
+    pages["split by a fold"] = split
+    pages["turned upside down"] = base[::-1, ::-1].copy()
+    dotted = base.copy()
+    for left in (145, 322):
+        dotted[60:126, left : left + 7] = 0.1  # as an exclamation mark is
+    pages["with punctuation"] = dotted
+    return pages
+
+
+def draw_failures(model: nn.Module, data: images.Images, path: pathlib.Path) -> None:
+    pages = failing_pages(data)
+    figure, grid = plt.subplots(len(pages), 1, figsize=(6, 1.9 * len(pages)))
+    for axes, (name, picture) in zip(grid, pages.items(), strict=True):
+        page = find(name, picture, ["HELLO"])
+        text = " / ".join(read(model, page, data.classes))
+        axes.imshow(picture)
+        for box in page.boxes:
+            axes.add_patch(
+                plt.Rectangle((box.left, box.top), box.width, box.height, fill=False, edgecolor=ORANGE, lw=1.5)
+            )
+        axes.set_title(f"{name}: HELLO is read as {text}", fontsize=10)
+        axes.set_axis_off()
+    figure.suptitle("Where finding letters fails", color=GREY)
+    figure.tight_layout()
+    figures.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()
