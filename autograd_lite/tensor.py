@@ -152,6 +152,8 @@ class Tensor:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __sub__(self, other: Any) -> Tensor: ...
@@ -348,6 +350,8 @@ class Tensor:
         counter = self._counter
         counter[0] += 1
         counter[1] = clock()
+
+    _rejoin: Callable[[Tensor], None]  # set by `ops.inplace`
 
     def _refresh(self) -> None:
         """Bring the node of a view up to date with in-place changes made through its base or siblings."""

@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import autograd_lite as ag
@@ -46,22 +47,22 @@ def training(dtype: ag.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
         for k, optimizer in enumerate(optimizers):
             model = nn.Sequential(nn.Linear(256, 64), nn.Sigmoid(), nn.Linear(64, 10)).to(dtype)
             x = ag.rand(batch, 256, dtype=dtype)
-            yield f"perceptron {batch} {k}", lambda m=model, x=x, o=optimizer: _train(m, x, o, classify)
+            yield f"perceptron {batch} {k}", partial(_train, model, x, optimizer, classify)
     for channels in (1, 3):
         cnn = nn.Sequential(
             nn.Conv2d(channels, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(16, 32, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Dropout(0.1), nn.Flatten(), nn.Linear(512, 10),
         ).to(dtype)  # fmt: skip
         images = ag.rand(8, channels, 24, 24, dtype=dtype)
-        yield f"convolutional {channels}", lambda m=cnn, x=images: _train(m, x, optimizers[2], classify)
+        yield f"convolutional {channels}", partial(_train, cnn, images, optimizers[2], classify)
     autoencoder = nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 64), nn.Tanh()).to(dtype)
     x = ag.rand(32, 64, dtype=dtype)
     for loss in (nn.functional.mse_loss, nn.functional.l1_loss, nn.functional.smooth_l1_loss):
-        yield loss.__name__, lambda f=loss: _train(autoencoder, x, optimizers[1], lambda out: f(out, x))
+        yield loss.__name__, partial(_train, autoencoder, x, optimizers[1], partial(loss, target=x))
     binary = nn.Sequential(nn.Linear(64, 1)).to(dtype)
     target = (ag.rand(32, 1) > 0.5).to(dtype)
     bce = nn.functional.binary_cross_entropy_with_logits
-    yield "binary", lambda: _train(binary, x, optimizers[0], lambda out: bce(out, target))
+    yield "binary", partial(_train, binary, x, optimizers[0], partial(bce, target=target))
 
 
 def functions(dtype: ag.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -79,14 +80,14 @@ def functions(dtype: ag.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
             function = getattr(ag, name, None) or getattr(nn.functional, name, None)
             made = getattr(function, "primitive", None)
             if function is not None and made is not None:
-                yield name, lambda f=function, n=len(made.inputs): both(f, *(x, y)[:n])
+                yield name, partial(both, function, *(x, y)[: len(made.inputs)])
     for name in ("relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "softsign",
                  "hardtanh", "hardsigmoid", "hardswish", "relu6", "logsigmoid"):  # fmt: skip
         function = getattr(nn.functional, name)
-        yield name, lambda f=function: both(f, x)
+        yield name, partial(both, function, x)
     for name in ("sum", "mean", "prod", "var", "std", "amax", "amin", "logsumexp", "cumsum", "softmax", "log_softmax"):
         function = getattr(ag, name, None) or getattr(nn.functional, name)
-        yield name, lambda f=function: both(lambda t: f(t, 1), x)
+        yield name, partial(both, partial(function, dim=1), x)
     images = ag.rand(2, 4, 8, 8, dtype=dtype)
     layers: list[nn.Module] = [
         nn.LayerNorm(8), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4), nn.RMSNorm(8), nn.Upsample(scale_factor=2),
@@ -94,7 +95,7 @@ def functions(dtype: ag.dtype) -> Iterator[tuple[str, Callable[[], object]]]:
         nn.Conv2d(4, 4, 3, padding=1, groups=4),
     ]  # fmt: skip
     for layer in layers:
-        yield type(layer).__name__, lambda m=layer.to(dtype): both(m, images)
+        yield type(layer).__name__, partial(both, layer.to(dtype), images)
 
 
 def main(arguments: list[str] | None = None) -> None:

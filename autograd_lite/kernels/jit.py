@@ -21,7 +21,7 @@ import numba
 from numba.core import caching
 
 HERE = pathlib.Path(__file__).resolve().parent
-JIT = not numba.config.DISABLE_JIT
+JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 """False under ``NUMBA_DISABLE_JIT=1``: kernels then run as plain Python (coverage, debugging)."""
 
 CONTRACT = {"contract"}
@@ -157,7 +157,7 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
 
 
 class _KernelCache(caching.Cache):
-    _impl_class = _KernelCacheImpl
+    _impl_class = _KernelCacheImpl  # type: ignore[assignment]
     announced = False
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

@@ -258,9 +258,11 @@ class _Transposed(_Conv):
         axes = self.axes
         wanted = tuple(output_size)[-axes:]
         if len(wanted) != axes:
-            raise ValueError(f"{type(self).__name__}: output_size must have at least {axes} elements, got {output_size}")
+            raise ValueError(
+                f"{type(self).__name__}: output_size must have at least {axes} elements, got {output_size}"
+            )
         least = [
-            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            (n - 1) * s - 2 * p + d * (k - 1) + 1  # type: ignore[operator]
             for n, s, p, d, k in zip(
                 input._data.shape[-axes:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
             )

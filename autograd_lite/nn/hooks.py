@@ -34,7 +34,8 @@ class Hooks:
                 if changed is not None:
                     if not (isinstance(changed, tuple) and len(changed) == 2):
                         raise RuntimeError(
-                            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                            "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
+                            f"{changed}."
                         )
                     args, kwargs = changed
             else:
@@ -56,6 +57,7 @@ class _Identity(Node):
     """The identity on several tensors; `receive` may replace their gradients in the backward pass."""
 
     __slots__ = ("outputs", "receive")
+    foreign = True
 
     def __init__(self, tensors: Sequence[Tensor], receive: Callable[[list[Any]], Sequence[Any]]) -> None:
         super().__init__(tuple([edge(t) for t in tensors]))
@@ -64,9 +66,6 @@ class _Identity(Node):
 
     def propagate(self, gradient: Any, wanted: Sequence[bool] | None) -> Sequence[Any]:
         return self.receive(gradient)
-
-    def owns(self, gradient: Any, upstream: Any) -> bool:
-        return False
 
     def name(self) -> str:
         return "BackwardHookFunctionBackward"

@@ -118,7 +118,8 @@ def trunc_normal_(
     """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
+            "incorrect.",
             stacklevel=3,
         )
     low, high = (math.erf((x - mean) / (std * math.sqrt(2))) for x in (a, b))
@@ -215,7 +216,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     per_group = shape[0] // groups
     for group in range(groups):
         for d in range(min(per_group, shape[1])):
-            values[(group * per_group + d, d, *middle)] = 1
+            index = (group * per_group + d, d, *middle)
+            values[index] = 1
     return _store(tensor, values)
 
 

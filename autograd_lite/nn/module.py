@@ -128,7 +128,8 @@ class Module:
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
-                    f"cannot assign {type(param).__name__!r} object to parameter {name!r} (nn.Parameter or None required)"
+                    f"cannot assign {type(param).__name__!r} object to parameter {name!r} (nn.Parameter or None "
+                    "required)"
                 )
             if param.grad_fn is not None:
                 raise ValueError(
@@ -256,9 +257,7 @@ class Module:
         """The modules directly below, each once."""
         return (module for _, module in self.named_children())
 
-    def _named(
-        self, register: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
+    def _named(self, register: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         memo: set[int] = set()
         tree = self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]
         for path, module in tree:
@@ -549,9 +548,7 @@ class Module:
         """
         return self._add_hook("forward_pre", hook, prepend, with_kwargs)
 
-    def register_forward_hook(
-        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
+    def register_forward_hook(self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after every forward; what it returns replaces the output.
 
         With `with_kwargs` it is ``hook(module, args, kwargs, output)``.

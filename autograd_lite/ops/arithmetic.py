@@ -632,7 +632,8 @@ def _operator(function: Callable[[Any, Any], Tensor], reflected: bool = False) -
     return operator
 
 
-_OPERATORS: dict[str, Callable[[Any, Any], Tensor]] = {
+_function: Any
+_OPERATORS: dict[str, Any] = {
     "add": pointwise.add, "sub": sub, "mul": pointwise.mul, "truediv": pointwise.true_divide,
     "floordiv": floor_divide, "mod": pointwise.remainder, "pow": pow,
     "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
@@ -671,12 +672,15 @@ for _function in (
     method(_function)
 
 
+_add_kernel = pointwise.add.primitive.kernel  # type: ignore[attr-defined]
+
+
 def _accumulate(self: Tensor, gradient: Tensor) -> None:
     """Add `gradient` to this buffer, which the engine owns, in place and unrecorded."""
     a, b = self._data, gradient._data
     if a.flags.c_contiguous and a.shape == b.shape and a.dtype == b.dtype:
         flat = a.ravel()
-        pointwise.add.primitive.kernel.loop(flat, b.ravel(), flat)
+        _add_kernel.loop(flat, b.ravel(), flat)
         self._bump()
     else:
         self.add_(gradient)

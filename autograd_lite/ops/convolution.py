@@ -44,9 +44,7 @@ def _conv_input(
 
 
 @primitive(name="convolution_weight")
-def _conv_weight(
-    y: Any, x: Any, *, shape: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int
-) -> Any:
+def _conv_weight(y: Any, x: Any, *, shape: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Any:
     return kernels.conv_weight(contiguous(y), contiguous(x), shape, stride, padding, dilation, groups)[0]
 
 
@@ -112,7 +110,8 @@ def _batched(op: str, axes: int, input: Any, weight: Any, bias: Any) -> tuple[Te
     shape = input._data.shape
     if len(shape) not in (axes + 1, axes + 2):
         raise RuntimeError(
-            f"{op}: Expected {axes + 1}D (unbatched) or {axes + 2}D (batched) input, but got input of size: {list(shape)}"
+            f"{op}: Expected {axes + 1}D (unbatched) or {axes + 2}D (batched) input, but got input of size: "
+            f"{list(shape)}"
         )
     if weight._data.ndim != axes + 2:
         raise RuntimeError(f"{op}: Expected {axes + 2}D weight, but got weight of size: {list(weight._data.shape)}")

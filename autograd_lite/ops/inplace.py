@@ -113,7 +113,7 @@ def _rejoin(view: Tensor, base: Tensor) -> None:
         take_positions.record(view, (base,), {}, {"positions": positions})
 
 
-Tensor._rejoin = _rejoin  # type: ignore[method-assign]
+Tensor._rejoin = _rejoin  # type: ignore[assignment, method-assign]
 
 
 def check_inplace(op: str, x: Any, others: tuple[Any, ...] = ()) -> bool:

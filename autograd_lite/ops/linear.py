@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..autograd.grad_mode import state
 from ..kernels import reduce
 from ..kernels.gemm import gemm
 from ..tensor import Tensor
 from .dropout import dropout
-from .primitive import primitive
+from .elementwise import ElementwiseNode
+from .primitive import Plan, primitive, refuse_inference
 
 __all__ = ["bilinear"]
 
@@ -24,28 +25,76 @@ def _linear(x: Any, weight: Any, bias: Any) -> Any:
     return gemm(x.reshape(-1, x.shape[-1]), weight.T, bias=bias).reshape((*x.shape[:-1], weight.shape[0]))
 
 
-@_linear.derivative("x", "weight", "bias")
-def _(g: Tensor, x: Tensor, weight: Tensor, *, needs: Sequence[bool]) -> Any:
-    outputs, inputs = weight._data.shape
-    rows = math.prod(g._data.shape[:-1])
-    flat = g.reshape((rows, outputs))
-    return (
-        _linear(g, weight.t(), None) if needs[0] else None,
-        _linear(flat.t(), x.reshape((rows, inputs)).t(), None) if needs[1] else None,
-        flat.sum(0) if needs[2] else None,
-    )
+@_linear.derivative("x")
+def _(g: Tensor, weight: Tensor) -> Tensor:
+    return _linear(g, weight.t(), None)
 
 
-@_linear.fused("x", "weight", "bias")
-def _(g: Any, x: Any, weight: Any, *, needs: Sequence[bool]) -> Any:
-    shape = x.shape
-    if len(shape) != 2:
-        g, x = g.reshape(-1, weight.shape[0]), x.reshape(-1, shape[-1])
-    return (
-        gemm(g, weight).reshape(shape) if needs[0] else None,
-        gemm(g.T, x) if needs[1] else None,
-        reduce.sum(g, (0,)) if needs[2] else None,
-    )
+@_linear.derivative("weight")
+def _(g: Tensor, x: Tensor) -> Tensor:
+    return _linear(_rows(g).t(), _rows(x).t(), None)
+
+
+@_linear.derivative("bias")
+def _(g: Tensor) -> Tensor:
+    return _rows(g).sum(0)
+
+
+@_linear.fused("x")
+def _(g: Any, weight: Any) -> Any:
+    if g.ndim == 2:
+        return gemm(g, weight)
+    return gemm(g.reshape(-1, g.shape[-1]), weight).reshape((*g.shape[:-1], weight.shape[1]))
+
+
+@_linear.fused("weight")
+def _(g: Any, x: Any) -> Any:
+    if g.ndim != 2:
+        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
+    return gemm(g.T, x)
+
+
+@_linear.fused("bias")
+def _(g: Any) -> Any:
+    return reduce.sum(g if g.ndim == 2 else g.reshape(-1, g.shape[-1]), (0,))
+
+
+def _rows(x: Tensor) -> Tensor:
+    shape = x._data.shape
+    return x if len(shape) == 2 else x.reshape((math.prod(shape[:-1]), shape[-1]))
+
+
+_plans: dict[int, Plan] = {}
+
+
+def _record(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """What `Primitive.run` does after the forward, for this hottest of the primitives."""
+    if input._base is not None:
+        input._refresh()
+    if weight._base is not None:
+        weight._refresh()
+    x = (input._node or input) if input._requires_grad else None
+    w = (weight._node or weight) if weight._requires_grad else None
+    b = None
+    if bias is not None:
+        if bias._base is not None:
+            bias._refresh()
+        b = (bias._node or bias) if bias._requires_grad else None
+    key = (x is not None) + 2 * (w is not None) + 4 * (b is not None)
+    if not key:
+        return
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _plans[key] = _linear.plan((x is not None, w is not None, b is not None))
+    saved: tuple[Any, ...] = ()
+    if plan.pick is not None:
+        picked = plan.pick((input, weight))
+        saved = (picked,) if plan.single else picked
+        for t in saved:
+            if t._inference:
+                refuse_inference("linear")
+    out._node = ElementwiseNode(_linear, plan, (x, w, b), saved, None)
+    out._requires_grad = True
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -84,7 +133,14 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             fits = fits and b.shape == w.shape[:1] and b.dtype is w.dtype and b.flags.c_contiguous
     except (AttributeError, IndexError):
         fits = False
-    return _linear(input, weight, bias) if fits else _unusual_linear(input, weight, bias)
+    if not fits:
+        return _unusual_linear(input, weight, bias)
+    out = Tensor(_linear.forward(x, w, None if bias is None else b))
+    if state.enabled:
+        _record(out, input, weight, bias)
+    elif state.inference:
+        out._inference = True
+    return out
 
 
 def _unusual_linear(input: Any, weight: Any, bias: Any) -> Tensor:

@@ -79,7 +79,8 @@ class PointwiseLoss:
         def _(g: Any, x: Any, y: Any, *, constants: tuple[Any, ...], share: Any, needs: Any) -> Any:
             share = constant(1, x.dtype)._data if share is None else share
             return tuple(
-                kernel(x, y, g, share, *constants) if need else None for kernel, need in zip(kernels, needs, strict=True)
+                kernel(x, y, g, share, *constants) if need else None
+                for kernel, need in zip(kernels, needs, strict=True)
             )
 
         self.total = total
@@ -118,7 +119,9 @@ def _warn_of_sizes(op: str, input: Any, target: Any) -> None:
         )
 
 
-def _weighted(loss: PointwiseLoss, input: Tensor, target: Tensor, weight: Any, reduction: str, *options: float) -> Tensor:
+def _weighted(
+    loss: PointwiseLoss, input: Tensor, target: Tensor, weight: Any, reduction: str, *options: float
+) -> Tensor:
     """The mean is then divided by the sum of the weights."""
     if weight is None:
         return loss(input, target, reduction, *options)
@@ -153,14 +156,10 @@ _bce = PointwiseLoss(
 _bce_with_logits = PointwiseLoss(
     "binary_cross_entropy_with_logits", "(1 - y) * x + softplus(-x)", "sigmoid(x) - y", "-x"
 )
-_kl_div = PointwiseLoss(
-    "kl_div", "xlogy(y, y) - y * x", "-y", "where(y > 0, log(where(y > 0, y, 1)) + 1, 0) - x"
-)
+_kl_div = PointwiseLoss("kl_div", "xlogy(y, y) - y * x", "-y", "where(y > 0, log(where(y > 0, y, 1)) + 1, 0) - x")
 _kl_div_log = PointwiseLoss("kl_div", "exp(y) * (y - x)", "-exp(y)", "exp(y) * (y - x + 1)")
 _poisson_log = PointwiseLoss("poisson_nll_loss", "exp(x) - y * x", "exp(x) - y", "-x")
-_poisson = PointwiseLoss(
-    "poisson_nll_loss", "x - y * log(x + eps)", "1 - y / (x + eps)", "-log(x + eps)", ("eps",)
-)
+_poisson = PointwiseLoss("poisson_nll_loss", "x - y * log(x + eps)", "1 - y / (x + eps)", "-log(x + eps)", ("eps",))
 
 
 def mse_loss(
@@ -319,7 +318,8 @@ def binary_cross_entropy(
     reduction = chosen_reduction(reduction, size_average, reduce)
     if input._data.shape != target._data.shape:
         raise ValueError(
-            f"Using a target size ({tuple(target.shape)}) that is different to the input size ({tuple(input.shape)}) is "
+            f"Using a target size ({tuple(target.shape)}) that is different to the input size "
+            f"({tuple(input.shape)}) is "
             "deprecated. Please ensure they have the same size."
         )
     data = input._data
@@ -369,9 +369,7 @@ def binary_cross_entropy_with_logits(
     _check_tensors("binary_cross_entropy_with_logits", input, target)
     reduction = chosen_reduction(reduction, size_average, reduce)
     if input._data.shape != target._data.shape:
-        raise ValueError(
-            f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})"
-        )
+        raise ValueError(f"Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})")
     if weight is None and pos_weight is None:
         return _bce_with_logits(input, target, reduction)
     if pos_weight is None:

@@ -51,7 +51,9 @@ def _check(op: str, input: Any, axes: int) -> None:
             f"but got: {list(shape)}"
         )
     if 0 in shape[len(shape) - axes - 1 :]:
-        raise RuntimeError(f"{op}: Expected input to have non-zero size for non-batch dimensions, but got {list(shape)}")
+        raise RuntimeError(
+            f"{op}: Expected input to have non-zero size for non-batch dimensions, but got {list(shape)}"
+        )
 
 
 # Maximum. `where` is what the kernel remembers of the places of the maxima.
@@ -297,7 +299,8 @@ def _adaptive_max_function(axes: int) -> Callable[..., Any]:
             return out
         return out, Tensor(pool.max_pool_indices(extras["where"], input._data.shape))
 
-    return _described(adaptive_max_pool, op, axes, f"""The largest element of each of so many windows that cover the input evenly.
+    return _described(adaptive_max_pool, op, axes, f"""The largest element of each of so many
+    windows that cover the input evenly.
 
     Parameters
     ----------
@@ -326,7 +329,8 @@ def _adaptive_avg_function(axes: int) -> Callable[..., Tensor]:
     def adaptive_avg_pool(input: Tensor, output_size: Any) -> Tensor:
         return _adaptive_avg_pool(input, size=_adaptive_size(op, input, output_size, axes))
 
-    return _described(adaptive_avg_pool, op, axes, f"""The means of so many windows that cover the input evenly; see `adaptive_max_pool{axes}d`.
+    return _described(adaptive_avg_pool, op, axes, f"""The means of so many windows that
+    cover the input evenly; see `adaptive_max_pool{axes}d`.
 
     Parameters
     ----------

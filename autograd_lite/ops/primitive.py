@@ -53,7 +53,7 @@ class _Call:
     __slots__ = ("function", "is_kernel", "parameters", "positions")
 
     def __init__(self, function: Callable[..., Any], names: tuple[str, ...], saved: tuple[str, ...]) -> None:
-        self.function = function
+        self.function: Any = function
         self.is_kernel = isinstance(function, Elementwise)
         self.positions = tuple(-1 if name == "g" else saved.index(name) for name in names if name in ("g", *saved))
         self.parameters = tuple(name for name in names if name != "g" and name not in saved)
@@ -141,7 +141,7 @@ class PrimitiveNode(Node):
                     "operation, or clone the tensor first."
                 )
 
-    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> list[Any]:
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
         saved = self._unpack()
         results: list[Any] = [None] * len(self.inputs)
         second_order = state.enabled

@@ -28,7 +28,9 @@ CUBIC = -0.75
 
 
 @lru_cache(maxsize=256)
-def _taps(mode: str, before: int, after: int, align: bool, scale: float | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def _taps(
+    mode: str, before: int, after: int, align: bool, scale: float | None
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """For each tap along one axis: which element each output takes, and with which weight (None: all of it)."""
     o = np.arange(after)
     if mode in ("nearest", "nearest-exact"):
@@ -125,7 +127,9 @@ def interpolate(
     if mode not in ("nearest", "nearest-exact", "area") and not smooth:
         raise NotImplementedError(f"interpolate: unknown mode {mode!r}")
     if smooth and axes != LINEAR.get(mode, 2):
-        raise NotImplementedError(f"interpolate: got {len(shape)}D input, but {mode} mode needs {LINEAR.get(mode, 2) + 2}D input")
+        raise NotImplementedError(
+            f"interpolate: got {len(shape)}D input, but {mode} mode needs {LINEAR.get(mode, 2) + 2}D input"
+        )
     if align_corners is not None and not smooth:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
@@ -236,7 +240,12 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
         raise RuntimeError(f"unfold: Expected 3D or 4D (batch mode) tensor for input, but got: {input._data.shape}")
     kernel, dilation, padding, stride = (
         extents("unfold", name, value, 2)
-        for name, value in (("kernel_size", kernel_size), ("dilation", dilation), ("padding", padding), ("stride", stride))
+        for name, value in (
+            ("kernel_size", kernel_size),
+            ("dilation", dilation),
+            ("padding", padding),
+            ("stride", stride),
+        )
     )
     padded = pad(input, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else input
     samples, channels, height, width = padded._data.shape
@@ -316,7 +325,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Examples
     --------
     >>> import autograd_lite as ag
-    >>> ag.pixel_shuffle(ag.arange(4.0).reshape(4, 1, 1), 2)
+    >>> ag.nn.functional.pixel_shuffle(ag.arange(4.0).reshape(4, 1, 1), 2)
     tensor([[[0., 1.],
              [2., 3.]]])
     """
@@ -341,7 +350,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     Examples
     --------
     >>> import autograd_lite as ag
-    >>> ag.pixel_unshuffle(ag.arange(4.0).reshape(1, 2, 2), 2).flatten()
+    >>> ag.nn.functional.pixel_unshuffle(ag.arange(4.0).reshape(1, 2, 2), 2).flatten()
     tensor([0., 1., 2., 3.])
     """
     shape, r = input._data.shape, downscale_factor
