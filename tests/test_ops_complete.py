@@ -21,7 +21,7 @@ NO_ROW: dict[str, str] = {
     "get_default_dtype set_default_dtype get_num_threads set_num_threads set_printoptions",
     "types and queries": "Size Tensor device dtype broadcast_shapes can_cast promote_types result_type finfo iinfo is_tensor "
     "is_floating_point numel is_nonzero typename get_device",
-    "saving": "save load compile",
+    "saving and errors": "save load compile LinAlgError linalg.LinAlgError",
     "layouts by memory, tested with the views": "as_strided",
     "tested by their own name in test_random": "nn.functional.dropout2d nn.functional.dropout1d nn.functional.dropout3d "
     "nn.functional.alpha_dropout nn.functional.feature_dropout nn.functional.feature_alpha_dropout nn.functional.gumbel_softmax",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,3 +19,9 @@ def test_gradient(info: OpInfo, seed: int) -> None:
     check = checks.redrawn(checks.gradient)
     for sample in info.samples:
         check(info, sample, seed)
+
+
+@pytest.mark.parametrize("info", only(differentiable=True), ids=lambda info: info.ident)
+def test_each_input_alone(info: OpInfo, rng: np.random.Generator) -> None:
+    for sample in info.samples:
+        checks.each_alone(info, sample.make(rng), rng)

@@ -220,6 +220,26 @@ def redrawn(check: Callable[[OpInfo, Case, np.random.Generator], None]) -> Calla
     return checked
 
 
+def each_alone(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
+    """Where only one input wants a gradient, it gets the same as among others, and the others get none."""
+    if len(case.leaves) < 2:
+        return
+    where = label(info, case.sample)
+    together = as_leaves(case)
+    outs = run(info, case, together)
+    weights = cotangents(outs, rng)
+    grads = backward(outs, weights, together)
+    for k, g in enumerate(grads):
+        leaves = as_leaves(case, grad=False)
+        leaves[k].requires_grad_()
+        again = run(info, case, leaves)
+        used = floating(again)
+        backward(again, [w for i, w in zip(floating(outs), weights, strict=True) if i in used], leaves)
+        got = leaves[k].grad
+        close(np.zeros(g.shape) if got is None else got._data, g, 1e-11, 1e-12, f"{where}: gradient {k} alone")
+        assert all(t.grad is None for i, t in enumerate(leaves) if i != k), f"{where}: an unwanted gradient"
+
+
 def float32_gradient(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
     """In float32: gradients of that dtype, near those of float64, and no float64 array anywhere."""
     where = label(info, case.sample)

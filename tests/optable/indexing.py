@@ -171,4 +171,19 @@ row("nn.functional.one_hot", lambda x, num_classes=-1: np.eye(int(x.max()) + 1 i
     errors=[Bad(RuntimeError, S(A([3]), 3), "num_classes")])  # fmt: skip
 row("searchsorted", lambda x, v, right=False: np.searchsorted(x, v, side="right" if right else "left"),
     [S(A([0.0, 1.0, 2.0]), F(5, grad=False)), S(A([0, 1, 1, 2]), I(4, hi=3), right=True)], differentiable=False)  # fmt: skip
-row("isin", np.isin, [S(I(6, hi=5), I(3, hi=5))], differentiable=False)
+row("bucketize", lambda v, x, *, right=False: np.searchsorted(x, v, side="right" if right else "left"), [S(F(5, grad=False), A([0.0, 1.0, 2.0])), S(A([0.0, 1.0]), A([0.0, 1.0, 2.0]), right=True)], differentiable=False)
+row("argwhere", np.argwhere, [S(B(2, 3)), S(I(5, hi=2))], differentiable=False)
+row("msort", lambda x: sort(x, 0)[0], [S(F(4)), S(F(3, 2))])
+row("unique_consecutive", lambda x: x[np.concatenate([[True], x[1:] != x[:-1]])], [S(I(9, hi=2))], differentiable=False)
+
+
+def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    result = np.array(x, dtype=np.result_type(x, values))
+    if accumulate:
+        np.add.at(result, tuple(indices), values)
+    else:
+        result[tuple(indices)] = values
+    return result
+
+
+row("index_put", index_put, [S(F(4), (A([1, 3]),), F(2)), S(F(4), (A([1, 1, 3]),), F(3), True), S(F(2, 3), (A([0, 1]), A([2, 0])), F(2)), S(F(3, 2), (A([2, 0]),), F(2), accumulate=True)])

@@ -46,7 +46,6 @@ row("tensordot", lambda x, y, dims=2: np.tensordot(x, y, dims), [S(F(2, 3), F(3,
 row("kron", np.kron, [S(F(2, 2), F(2, 3)), S(F(2), F(3))])
 row("trace", np.trace, [S(F(3, 3)), S(F(2, 4))], errors=[Bad(RuntimeError, S(F(3)), "trace")])
 row("cross", lambda x, y, dim=-1: np.cross(x, y), [S(F(3), F(3), dim=0), S(F(2, 3), F(2, 3), dim=1)])
-row("cdist", lambda x, y, p=2.0: np.sqrt(np.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, -1)), [S(F(2, 3), F(4, 3))])
 
 
 def well(package: Any, x: Any) -> Any:
@@ -81,4 +80,54 @@ row("linalg.solve", lambda a, b: np.linalg.solve(well_ref(a), b if b.ndim > 1 el
     op=lambda p, a, b: p.linalg.solve(well(p, a), b), **LOOSE)  # fmt: skip
 row("linalg.det", lambda x: np.linalg.det(well_ref(x)), SQUARE, op=lambda p, x: p.linalg.det(well(p, x)), **LOOSE)
 row("linalg.slogdet", lambda x: (np.sign(np.linalg.det(well_ref(x)).real), np.log(np.linalg.det(well_ref(x)))), SQUARE, op=lambda p, x: tuple(p.linalg.slogdet(well(p, x))), **LOOSE)
+row("inverse", lambda x: np.linalg.inv(well_ref(x)), SQUARE[:1], op=lambda p, x: p.inverse(well(p, x)), **LOOSE)
+row("logdet", lambda x: np.log(np.linalg.det(well_ref(x))), SQUARE, op=lambda p, x: p.logdet(well(p, x)), **LOOSE)
+row("linalg.matrix_power", lambda x, n: np.linalg.matrix_power(well_ref(x), n), [S(F(3, 3), n) for n in (0, 1, 2, 3, 5, -1, -2)],
+    op=lambda p, x, n: p.linalg.matrix_power(well(p, x), n), **LOOSE)  # fmt: skip
+row("linalg.multi_dot", lambda xs: np.linalg.multi_dot(xs), [S([F(2, 3), F(3, 4), F(4, 2)]), S([F(3), F(3, 2)]), S([F(2, 3), F(3, 2), F(2, 5), F(5)])])
+row("linalg.vecdot", lambda x, y, dim=-1: np.sum(x * y, dim), [S(F(4), F(4)), S(F(2, 3), F(3)), S(F(2, 3), F(2, 3), dim=0)])
+row("linalg.cross", lambda x, y, *, dim=-1: np.cross(x, y), [S(F(3), F(3)), S(F(2, 3), F(2, 3))])
+row("linalg.pinv", lambda x: np.linalg.inv(x.swapaxes(-1, -2) @ x) @ x.swapaxes(-1, -2), [S(F(4, 2, lo=0.5))], **LOOSE)
+row("linalg.matrix_norm", lambda x, ord="fro", dim=(-2, -1), keepdim=False: np.linalg.norm(x, ord, dim, keepdim),
+    [S(F(3, 4)), S(F(3, 4), 1), S(F(3, 4), -1), S(F(3, 4), float("inf")), S(F(2, 3, 2), "fro", (0, 1), True), S(F(3, 4), 2), S(F(3, 4), "nuc"), S(F(3, 3), -2)],
+    analytic=False, second_order=False, **LOOSE)  # fmt: skip
+
+
+def symmetric(x: Any) -> Any:
+    return x + x.swapaxes(-1, -2)
+
+
+# Eigenvectors and singular vectors are determined up to a sign only, so their squares are compared.
+
+
+def eigh(x: Any) -> Any:
+    values, vectors = np.linalg.eigh(symmetric(x))
+    return values, vectors**2
+
+
+def svd(x: Any, full_matrices: bool = False) -> Any:
+    u, values, vh = np.linalg.svd(x, full_matrices=full_matrices)
+    return u**2, values, vh**2
+
+
+def positive_diagonal(q: Any, r: Any) -> Any:
+    """The one QR decomposition in which R has a positive diagonal."""
+    signs = np.sign(np.diagonal(r, axis1=-2, axis2=-1))
+    return q * signs[..., None, :], r * signs[..., :, None]
+
+
+def qr(package: Any, x: Any) -> Any:
+    q, r = package.linalg.qr(x)
+    signs = r.diagonal(0, -2, -1).sign()
+    return q * signs.unsqueeze(-2), r * signs.unsqueeze(-1)
+
+
+row("linalg.eigh", eigh, SQUARE, op=lambda p, x: (lambda f: (f[0], f[1] ** 2))(p.linalg.eigh(x + x.mT)), analytic=False, second_order=False, **LOOSE)
+row("linalg.eigvalsh", lambda x: eigh(x)[0], SQUARE, op=lambda p, x: p.linalg.eigvalsh(x + x.mT), analytic=False, second_order=False, **LOOSE)
+row("linalg.svd", svd, [S(F(3, 3)), S(F(4, 2)), S(F(2, 3))], op=lambda p, x: (lambda f: (f[0] ** 2, f[1], f[2] ** 2))(p.linalg.svd(x, full_matrices=False)), analytic=False, second_order=False, **LOOSE)
+row("linalg.svdvals", lambda x: svd(x)[1], [S(F(3, 3)), S(F(2, 4))], analytic=False, second_order=False, **LOOSE)
+row("linalg.qr", lambda x: positive_diagonal(*np.linalg.qr(x)), [S(F(3, 3)), S(F(4, 2))], op=qr, analytic=False, second_order=False, **LOOSE)
+row("linalg.matrix_rank", np.linalg.matrix_rank, [S(F(3, 3)), S(np.ones((3, 3)))], differentiable=False)
+row("addr", lambda b, x, y, *, beta=1, alpha=1: beta * b + alpha * x[:, None] * y, [S(F(2, 3), F(2), F(3)), S(F(2, 3), F(2), F(3), beta=0.5, alpha=2.0)])
+row("addbmm", lambda b, x, y, *, beta=1, alpha=1: beta * b + alpha * np.sum(x @ y, 0), [S(F(2, 4), F(3, 2, 3), F(3, 3, 4)), S(F(2, 4), F(3, 2, 3), F(3, 3, 4), alpha=-1.5)])
 row("linalg.cholesky", cholesky, SQUARE, op=lambda p, x: p.linalg.cholesky(positive(p, x)), **LOOSE)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from .elementwise import sigmoid
-from .opinfo import B, Bad, F, I, OpInfo, S, absolute, either
+from .opinfo import Bad, F, I, OpInfo, S, absolute, either
 from .reduction import log_softmax, softmax
-from .shape import pad
 
 ROWS: list[OpInfo] = []
 A = np.array
@@ -216,7 +215,12 @@ def cosine_embedding(x: Any, y: Any, target: Any, margin: float = 0.0, reduction
 row("cosine_embedding_loss", cosine_embedding, [S(F(4, 3), F(4, 3), A([1, -1, 1, -1])), S(F(4, 3), F(4, 3), A([1, -1, -1, -1]), margin=0.2, reduction="none")])
 row("margin_ranking_loss", lambda x, y, t, margin=0.0, reduction="mean": reduced(np.where(np.real(-t * (x - y) + margin) > 0, -t * (x - y) + margin, 0 * x), reduction),
     [S(F(4), F(4), A([1.0, -1.0, 1.0, -1.0])), S(F(4), F(4), A([1.0, -1.0, 1.0, -1.0]), margin=0.5, reduction="none")])  # fmt: skip
-row("soft_margin_loss", paired(lambda x, y: softplus(-y * x, threshold=1e9)), [S(F(4), A([1.0, -1.0, 1.0, -1.0])), S(F(4), A([1.0, -1.0, 1.0, -1.0]), reduction="sum")])
+row("hinge_embedding_loss", lambda x, t, margin=1.0, *, reduction="mean": reduced(np.where(t == 1, x, np.where(np.real(margin - x) > 0, margin - x, 0 * x)), reduction),
+    [S(F(4), A([1.0, -1.0, 1.0, -1.0])), S(F(4), A([1.0, -1.0, -1.0, -1.0]), margin=0.5, reduction="none")])  # fmt: skip
+row("poisson_nll_loss", lambda x, t, log_input=True, full=False, *, eps=1e-8, reduction="mean": reduced((np.exp(x) - t * x if log_input else x - t * np.log(x + eps)) + (np.where(t > 1, t * np.log(t) - t + 0.5 * np.log(2 * np.pi * t), 0) if full else 0), reduction),
+    [S(F(3), A([1.0, 0.0, 3.0])), S(F(3, lo=0.5), A([1.0, 2.0, 3.0]), log_input=False, reduction="sum"), S(F(3), A([1.5, 2.0, 3.0]), full=True, reduction="none")])  # fmt: skip
+row("gaussian_nll_loss", lambda x, t, var, full=False, *, eps=1e-6, reduction="mean": reduced(0.5 * (np.log(var) + (x - t) ** 2 / var) + (0.5 * math.log(2 * math.pi) if full else 0), reduction),
+    [S(F(2, 3), F(2, 3), F(2, 3, lo=0.5)), S(F(2, 3), F(2, 3), F(2, 1, lo=0.5), full=True, reduction="sum")])  # fmt: skip
 
 # Convolution: seven loops
 
@@ -305,6 +309,21 @@ def _im2col(x: Any, kernel_size: Any, dilation: Any, padding: Any, stride: Any) 
     return np.stack(columns, 2).reshape(x.shape[0], x.shape[1] * k[0] * k[1], -1)
 
 
+def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
+    """Every window added at its place."""
+    size, k, d, p, s = (tuples(v, 2) for v in (output_size, kernel_size, dilation, padding, stride))
+    wide = (size[0] + 2 * p[0], size[1] + 2 * p[1])
+    count = [(wide[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1)]
+    windows = x.reshape(x.shape[0], -1, k[0], k[1], *count)
+    out = np.zeros((*windows.shape[:2], *wide), x.dtype)
+    for a, b, i, j in itertools.product(range(k[0]), range(k[1]), range(count[0]), range(count[1])):
+        out[:, :, a * d[0] + i * s[0], b * d[1] + j * s[1]] += windows[:, :, a, b, i, j]
+    return out[:, :, p[0] : wide[0] - p[0], p[1] : wide[1] - p[1]]
+
+
+row("fold", fold, [S(F(1, 8, 9), (4, 4), 2), S(F(2, 6, 4), (3, 2), (3, 2), 1, (1, 1), (2, 2)), S(F(1, 4, 4), (4, 4), 2, 2)])
+row("conv_transpose3d", transposed, [S(F(1, 2, 2, 2, 3), F(2, 2, 2, 1, 2), F(2), stride=2, padding=(1, 0, 0))])
+
 # Pooling
 
 
@@ -374,6 +393,9 @@ def adaptive(kind: str, n: int) -> Callable[..., Any]:
 for kind, name in (("avg", "avg"), ("max", "max")):
     row(f"adaptive_{name}_pool1d", adaptive(kind, 1), [S(F(1, 2, 7), 3), S(F(2, 2, 4), 1)])
     row(f"adaptive_{name}_pool2d", adaptive(kind, 2), [S(F(2, 2, 4, 6), 1), S(F(1, 2, 5, 7), (2, 3)), S(F(1, 1, 4, 4), (None, 2)), S(F(2, 4, 4), 2), S(F(1, 1, 2, 3), (3, 5))])
+
+for kind in ("avg", "max"):
+    row(f"adaptive_{kind}_pool3d", adaptive(kind, 3), [S(F(1, 2, 3, 4, 4), (2, 3, 1))])
 
 # Normalisation
 
@@ -466,8 +488,9 @@ row("interpolate", nearest, [S(F(1, 2, 3, 3), scale_factor=2, mode="nearest"), S
 row("interpolate", bilinear_resize, [S(F(1, 2, 3, 3), scale_factor=2, mode="bilinear"), S(F(1, 1, 4, 3), size=(6, 2), mode="bilinear"), S(F(1, 1, 3, 4), size=(5, 7), mode="bilinear", align_corners=True), S(F(1, 1, 3, 4), size=5, mode="bilinear")],
     variant="bilinear")  # fmt: skip
 row("pixel_shuffle", lambda x, r: x.reshape(x.shape[0], -1, r, r, *x.shape[2:]).transpose(0, 1, 4, 2, 5, 3).reshape(x.shape[0], -1, x.shape[2] * r, x.shape[3] * r), [S(F(1, 8, 2, 3), 2)])
+row("pixel_unshuffle", lambda x, r: x.reshape(*x.shape[:2], x.shape[2] // r, r, x.shape[3] // r, r).transpose(0, 1, 3, 5, 2, 4).reshape(x.shape[0], -1, x.shape[2] // r, x.shape[3] // r), [S(F(1, 2, 4, 6), 2)])
+row("upsample", nearest, [S(F(1, 2, 3, 3), scale_factor=2)])
 row("dropout", lambda x, p=0.5, training=True: x + 0, [S(F(5), 0.5, False), S(F(2, 3), p=0.0), S(F(3), 0.3, training=False)], errors=[Bad(ValueError, S(F(3), 1.5), "")])
 row("dropout", lambda x, p: 0 * x, [S(F(2, 3), 1.0)], variant="all", second_order=False)
 row("scaled_dot_product_attention", lambda q, k, v, is_causal=False: softmax(q @ np.swapaxes(k, -1, -2) / math.sqrt(q.shape[-1]) + (np.triu(np.full((q.shape[-2], k.shape[-2]), -np.inf), 1) if is_causal else 0), -1) @ v,
     [S(F(1, 3, 2), F(1, 4, 2), F(1, 4, 3)), S(F(2, 3, 2), F(2, 3, 2), F(2, 3, 2), is_causal=True)])  # fmt: skip
-_ = (B, pad)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .opinfo import Bad, B, F, I, OpInfo, S, absolute, pick, stepwise
+from .opinfo import B, Bad, F, I, OpInfo, S, absolute, pick
 
 ROWS: list[OpInfo] = []
 
@@ -58,7 +58,6 @@ def prod(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return np.prod(x, axis=dim, keepdims=keepdim) if np.ndim(x) else x + 0
 
 
-SOME_ZEROS = np.array([[2.0, 0.0, 3.0], [0.0, 0.0, 5.0], [1.5, 2.0, -1.0]])
 row("prod", prod, [S(F(4)), S(F(2, 3), 1), S(F(2, 3), 0, True), S(F(2, 3, 2), -2), S(F()), S(F(0)), S(F(2, 0), 1), S(F(1, 3), 0)],
     errors=[BAD_DIM])  # fmt: skip
 
@@ -242,4 +241,48 @@ def matrix_norm(x: Any, ord: Any, dim: Any = None, keepdim: bool = False) -> Any
 
 
 row("linalg.norm", matrix_norm, [S(F(3, 4), 1), S(F(3, 4), math.inf)], variant="matrix")
-_ = stepwise
+
+
+# Around NaN, quantiles, running extremes
+
+HOLES = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 2.0], [0.5, -1.0, 4.0]])
+
+
+def filled(x: Any) -> Any:
+    return x + HOLES * 0  # NaN at fixed places
+
+
+def nan_sum(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    return np.sum(np.where(np.isnan(np.real(x)), 0, x), axis=axes(dim), keepdims=keepdim)
+
+
+def with_holes(name: str) -> Callable[..., Any]:
+    return lambda p, x, *a, **k: getattr(p, name)(x + p.from_numpy(HOLES * 0).to(x.dtype), *a, **k)
+
+
+HOLED = [S(F(3, 3)), S(F(3, 3), 1), S(F(3, 3), 0, True)]
+row("nansum", lambda x, *a, **k: nan_sum(filled(x), *a, **k), HOLED, op=with_holes("nansum"))
+row("nanmean", lambda x, *a, **k: nan_sum(filled(x), *a, **k) / nan_sum(np.isnan(HOLES) == 0, *a, **k), HOLED, op=with_holes("nanmean"))
+row("nanmedian", lambda x: np.nanquantile(filled(x), 0.5, method="lower"), [S(F(3, 3))], op=with_holes("nanmedian"), analytic=False)
+row("quantile", lambda x, q, dim=None, keepdim=False, *, interpolation="linear": np.quantile(x, q, axis=dim, keepdims=keepdim, method=interpolation),
+    [S(F(5), 0.3), S(F(2, 4), 0.75, 1), S(F(4, 3), 0.1, dim=0, keepdim=True), S(F(6), 0.4, interpolation="lower"), S(F(6), 0.4, interpolation="higher")], analytic=False, second_order=False)  # fmt: skip
+
+
+def running(choose: Callable[..., Any]) -> Callable[..., Any]:
+    def function(x: Any, dim: int) -> Any:
+        if np.ndim(x) == 0:
+            return x + 0, np.array(0)
+        best = choose.accumulate(np.real(x), axis=dim)
+        place = np.expand_dims(np.arange(x.shape[dim]), tuple(d for d in range(x.ndim) if d != dim % x.ndim))
+        index = np.maximum.accumulate(np.where(np.real(x) == best, place, 0), axis=dim)
+        return pick(x, index, dim), index
+
+    return function
+
+
+row("cummax", running(np.maximum), [S(F(5), 0), S(F(2, 4), 1), S(F(3, 2), 0)])
+row("cummin", running(np.minimum), [S(F(5), 0), S(F(2, 4), -1), S(F(3, 2), 0)])
+row("diff", lambda x, n=1, dim=-1, prepend=None, append=None: np.diff(x, n, dim, **{k: v for k, v in (("prepend", prepend), ("append", append)) if v is not None}),
+    [S(F(5)), S(F(2, 4), 2), S(F(3, 2), dim=0), S(F(3), 1, -1, F(2), F(1))])  # fmt: skip
+row("mode", lambda x: np.array(sorted(x.tolist(), key=lambda v: (-x.tolist().count(v), v))[0]), [S(I(7, hi=3))], op=lambda p, x: p.mode(x)[0], differentiable=False)
+row("histc", lambda x, bins, min, max: np.histogram(x, bins, (min, max))[0].astype(float), [S(F(20, grad=False), 5, -2.0, 2.0)], differentiable=False)

@@ -190,3 +190,20 @@ row("atleast_1d", np.atleast_1d, [S(F()), S(F(2))])
 row("atleast_2d", np.atleast_2d, [S(F()), S(F(2)), S(F(2, 3))])
 row("flatten", flatten, [S(I(2, 3, hi=9))], variant="integers", differentiable=False)
 row("cat", lambda xs, dim=0: np.concatenate(xs, axis=dim), [S([I(2, hi=9), I(3, hi=9)])], variant="integers", differentiable=False)
+row("atleast_3d", np.atleast_3d, [S(F(2, 3, 4))])
+row("adjoint", lambda x: np.swapaxes(x, -1, -2), [S(F(2, 3)), S(F(2, 3, 4))])
+row("column_stack", np.column_stack, [S([F(3), F(3)]), S([F(3, 2), F(3)])])
+row("dstack", np.dstack, [S([F(2, 3), F(2, 3)]), S([F(3), F(3)])])
+row("tensor_split", lambda x, parts, dim=0: np.array_split(x, parts, dim), [S(F(7), 3), S(F(2, 5), (1, 3), dim=1), S(F(4, 2), 2)])
+
+
+def diag_embed(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    n = x.shape[-1] + abs(offset)
+    out = np.zeros((*x.shape[:-1], n, n), x.dtype)
+    i = np.arange(x.shape[-1])
+    out[..., i + max(0, -offset), i + max(0, offset)] = x
+    return np.moveaxis(out, (-2, -1), (dim1, dim2))
+
+
+row("diag_embed", diag_embed, [S(F(3)), S(F(2, 3), 1), S(F(2, 3), -1), S(F(2, 2), 0, 0, 2)])
+row("fill", lambda x, value: 0 * x + value, [S(F(2, 3), 1.5), S(F(3), F())])
