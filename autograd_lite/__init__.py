@@ -204,6 +204,7 @@ from .ops.joining import (
     tensor_split,
     unbind,
     vstack,
+    meshgrid,
 )
 from .ops.rearrange import (
     diag,
@@ -261,8 +262,8 @@ from .ops.matmul import (
     vdot,
 )
 from .ops.einsum import einsum
-from .ops.distance import cosine_similarity, pairwise_distance
 from .ops.extremes import amax, amin, aminmax, argmax, argmin, max, median, min, mode, nanmedian, quantile
+from .ops.norms import norm
 from .ops.scatter import (
     argwhere,
     bincount,
@@ -292,6 +293,7 @@ from .random import (
     seed,
     set_rng_state,
 )
+from .printing import set_printoptions
 from .tensor import Size, Tensor, device
 from . import cuda
 from . import datasets
@@ -386,7 +388,6 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
-    "cosine_similarity",
     "count_nonzero",
     "cross",
     "cuda",
@@ -506,6 +507,7 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "meshgrid",
     "min",
     "minimum",
     "mm",
@@ -537,7 +539,6 @@ __all__ = [
     "optim",
     "outer",
     "pad",
-    "pairwise_distance",
     "permute",
     "pow",
     "prelu",
@@ -573,6 +574,7 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "short",
     "sigmoid",

@@ -363,7 +363,7 @@ class TripletMarginLoss(_Loss):
     >>> import autograd_lite as ag
     >>> a, b, c = ag.tensor([[0.0, 0.0]]), ag.tensor([[3.0, 4.0]]), ag.tensor([[0.0, 2.0]])
     >>> ag.nn.TripletMarginLoss()(a, b, c)
-    tensor(4.)
+    tensor(4.0000)
     """
 
     def __init__(
@@ -416,7 +416,7 @@ class PairwiseDistance(Module):
     --------
     >>> import autograd_lite as ag
     >>> ag.nn.PairwiseDistance()(ag.tensor([[3.0, 0.0]]), ag.tensor([[0.0, 4.0]]))
-    tensor([5.0000])
+    tensor([5.])
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:

@@ -450,7 +450,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     --------
     >>> import autograd_lite as ag
     >>> ag.nn.functional.hardswish(ag.tensor([-4.0, 1.5, 4.0]))
-    tensor([-0.0000,  1.1250,  4.0000])
+    tensor([-0.0000, 1.1250, 4.0000])
     """
     return _hardswish.apply(input, inplace)
 

@@ -73,7 +73,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     --------
     >>> import autograd_lite as ag
     >>> ag.nn.functional.pairwise_distance(ag.tensor([[3.0, 0.0]]), ag.tensor([[0.0, 4.0]]))
-    tensor([5.0000])
+    tensor([5.])
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
@@ -116,7 +116,7 @@ def triplet_margin_loss(
     >>> import autograd_lite as ag
     >>> a, b, c = ag.tensor([[0.0, 0.0]]), ag.tensor([[3.0, 4.0]]), ag.tensor([[0.0, 2.0]])
     >>> ag.nn.functional.triplet_margin_loss(a, b, c)
-    tensor(4.)
+    tensor(4.0000)
     """
     reduction = chosen_reduction(reduction, size_average, reduce)
     if margin <= 0:
