@@ -66,7 +66,7 @@ def _plan(m, n, k, a_row, a_col, b_row, b_col, width, parts):
     dot_cost = m * n * (k_vectors + k_vectors // 16 + 4) + 14 * k_vectors * (m * pack_a + n * pack_b)
     dot = dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a)
     panel = TILE_VECTORS * width
-    m_block, n_block, k_block = m, n, max(k, 1)
+    m_block, n_block, k_block = max(m, 1), max(n, 1), max(k, 1)
     tile_rows, tile_columns, unit = TILE_ROWS, panel, width
     if dot:
         tile_rows, tile_columns, unit = DOT_ROWS, DOT_COLUMNS, DOT_COLUMNS
