@@ -124,10 +124,13 @@ def in_lines(boxes: list[Box]) -> list[list[Box]]:
     return sorted(lines, key=lambda line: float(np.mean([box.middle for box in line])))
 
 
-def word_gap(lines: list[list[Box]], factor: float = 1.8) -> float:
-    """The gap from which on two letters belong to two words: so many times the median gap of the photograph."""
+def word_gap(lines: list[list[Box]]) -> float:
+    """The gap from which on two letters belong to two words, from the median gap and height of the photograph."""
     gaps = [b.left - a.right for line in lines for a, b in zip(line, line[1:], strict=False)]
-    return factor * float(np.median(gaps)) if gaps else float("inf")
+    if not gaps:
+        return float("inf")
+    gap = float(np.median(gaps))
+    return max(1.8 * gap, gap + 0.6 * float(np.median([box.height for line in lines for box in line])))
 
 
 def in_words(line: list[Box], limit: float) -> list[list[Box]]:
