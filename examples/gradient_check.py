@@ -21,7 +21,7 @@ from .common.figures import BLUE, GREY, ORANGE, plt
 from .common.training import progress
 from .mlp import TwoLayerNetwork
 
-EPS = 1e-5
+EPS = 3e-5
 
 
 @ag.no_grad()

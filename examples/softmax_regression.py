@@ -89,10 +89,11 @@ def draw_paths(
     with ag.no_grad():
         surface = np.array([[loss(ag.tensor([a, b])).item() for a in across] for b in up])
     figure, axes = plt.subplots(figsize=(7.5, 5.5))
-    shown = axes.contourf(across, up, surface, 24, cmap="Blues_r", alpha=0.85)
-    axes.contour(across, up, surface, 24, colors="white", linewidths=0.4)
+    levels = surface.min() + (surface.max() - surface.min()) * np.linspace(0, 1, 25) ** 2  # closer in the valley
+    shown = axes.contourf(across, up, surface, levels, cmap="Blues_r", alpha=0.85)
+    axes.contour(across, up, surface, levels, colors="white", linewidths=0.4)
     for (momentum, points), color in zip(paths.items(), ("#d62728", "#e07b1f", "#111111"), strict=True):
-        axes.plot(*points.T, "o-", ms=3, lw=1.2, color=color, label=f"momentum {momentum:g}")
+        axes.plot(*points.T, "o-", ms=2 + 4 * (momentum == 0), lw=1.2, color=color, label=f"momentum {momentum:g}")
     axes.plot(*paths[0.0][0], "o", ms=8, mfc="white", mec="black")
     axes.annotate("start", paths[0.0][0], xytext=(8, 6), textcoords="offset points")
     axes.set_xlabel(f"a weight of class {name}")
@@ -100,7 +101,7 @@ def draw_paths(
     axes.set_title("Forty steps of gradient descent on two weights")
     axes.grid(False)
     axes.legend(frameon=True, loc="best")
-    figure.colorbar(shown, ax=axes, label="cross-entropy")
+    figure.colorbar(shown, ax=axes, format="%.3f", label="cross-entropy")
     figures.save(figure, path)
     return {str(momentum): loss(ag.tensor(points[-1])).item() for momentum, points in paths.items()}
 

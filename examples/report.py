@@ -1,0 +1,272 @@
+"""Runs the experiments and writes one HTML page: pictures, metrics beside the published figures, seconds, commands.
+
+python -m examples.report --quick                       # all, on little data that needs no download
+python -m examples.report --data DIR --only mlp,pca     # some, on the real files
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .common import options
+from .common.training import progress
+
+Metrics = dict[str, Any]
+
+
+@dataclass
+class Experiment:
+    """One run of an example, and how its result reads beside others'."""
+
+    name: str
+    title: str
+    command: list[str]
+    measure: Callable[[Metrics], str]
+    target: str
+    elsewhere: str
+    real: list[str] = field(default_factory=list)
+    """Options for the real files."""
+    needs_data: bool = False
+
+
+def percent(*keys: str) -> Callable[[Metrics], str]:
+    """The value at the end of `keys` as an accuracy."""
+
+    def measure(metrics: Metrics) -> str:
+        value: Any = metrics
+        for key in keys:
+            value = value[key]
+        return f"test {value:.3f}"
+
+    return measure
+
+
+def _pages(metrics: Metrics) -> str:
+    return "; ".join(
+        f"{name}: {one['found']} of {one['written']} found, CNN {one['right']['cnn']:.3f}, MLP {one['right']['mlp']:.3f}"
+        for name, one in metrics["pages"].items()
+    )
+
+
+def _sweep(metrics: Metrics) -> str:
+    return "; ".join(f"{rate}: {reached:.3f}" for rate, reached in metrics.get("sweep", {}).items())
+
+
+NIST36 = ["--dataset", "nist36"]
+EXPERIMENTS = [
+    Experiment(
+        "activations", "Activations, vanishing gradients, initial weights", ["activations"],
+        lambda m: f"through 20 layers: sigmoid {m['gradient_sizes']['sigmoid'][-1]:.0e}, "
+                  f"ReLU {m['gradient_sizes']['ReLU'][-1]:.2f}",
+        "asserted facts", "",
+    ),
+    Experiment(
+        "gradient_check", "Backpropagation against central differences", ["gradient_check"],
+        lambda m: f"largest relative error {m['largest_relative_error']:.1e}", "below 1e-6", "",
+    ),
+    Experiment(
+        "convolution_as_matrix", "Convolution as a matrix product", ["convolution_as_matrix"],
+        lambda m: "exactly equal" if m["equal"] else "differs", "exactly equal", "",
+    ),
+    Experiment(
+        "backprop_cost", "What a gradient costs", ["backprop_cost"],
+        lambda m: f"K^{m['fitted']['backward over width']:.2f} N^{m['fitted']['backward over depth']:.2f}; "
+                  f"each weight apart K^{m['fitted']['paths over width']:.2f}",
+        "K^2 N; K^5", "",
+    ),
+    Experiment(
+        "mlp", "Two-layer network on letters, three rates", ["mlp", "--sweep"],
+        lambda m: f"test {m['test_accuracy']:.3f} ({_sweep(m)})",
+        "test 0.785", "published 0.76-0.78, PyTorch 0.793", NIST36,
+    ),
+    Experiment(
+        "mlp_adam", "256 hidden units, Adam", ["mlp", "--hidden", "256", "--optimizer", "adam"],
+        percent("test_accuracy"), "test 0.82", "published 0.797-0.833, PyTorch 0.826", NIST36,
+    ),
+    Experiment(
+        "softmax_regression", "Softmax regression on digits", ["softmax_regression"],
+        percent("test_accuracy"), "test 0.92", "PyTorch 0.924", ["--dataset", "mnist"],
+    ),
+    Experiment(
+        "pca", "Principal components", ["pca"],
+        lambda m: f"{m['uncentred']['valid_psnr']:.2f} dB uncentred, {m['centred']['valid_psnr']:.2f} dB centred",
+        "18.4 dB, 18.6 dB", "published 16.35 dB", NIST36,
+    ),
+    Experiment(
+        "autoencoder", "Autoencoder with 32 numbers", ["autoencoder"],
+        lambda m: f"valid {m['valid_psnr']:.2f} dB", "17.0 dB", "published 15.2-16.1, PyTorch 17.1 dB", NIST36,
+    ),
+    Experiment(
+        "autoencoder_deep", "A deep autoencoder beats PCA", ["autoencoder", "--deep"],
+        lambda m: f"valid {m['valid_psnr']:.2f} dB, PCA {m['pca_valid_psnr']:.2f} dB", "1.5 dB above PCA", "", NIST36,
+    ),
+    Experiment(
+        "cnn_letters", "Convolutional network on letters", ["cnn"],
+        percent("test_accuracy"), "test 0.915", "published 0.856-0.936, PyTorch 0.922", NIST36,
+    ),
+    Experiment(
+        "cnn_mnist", "Convolutional network on MNIST", ["cnn", "--dataset", "mnist"],
+        percent("test_accuracy"), "test 0.985", "published 0.971, PyTorch 0.988", needs_data=True,
+    ),
+    Experiment(
+        "cnn_emnist", "Convolutional network on EMNIST", ["cnn", "--dataset", "emnist"],
+        percent("test_accuracy"), "test 0.84", "published 0.747, PyTorch 0.847", needs_data=True,
+    ),
+    Experiment(
+        "cnn_cifar10", "Convolutional network on CIFAR-10", ["cnn", "--dataset", "cifar10"],
+        percent("test_accuracy"), "within 1 point of PyTorch", "published 0.793 (lossless files)", needs_data=True,
+    ),
+    Experiment(
+        "text_extraction", "Reading photographs of handwriting", ["text_extraction"],
+        _pages, "all letters boxed; CNN 0.90 each", "published 0.878, 0.833, 0.907, 0.854", NIST36,
+    ),
+    Experiment(
+        "faces", "Six people", ["faces"],
+        lambda m: f"grid {m['grid']['test_accuracy']:.3f}, features {m['features']['test_accuracy']:.3f}",
+        "grid 0.78, features 0.95", "published 0.776, 0.957", needs_data=True,
+    ),
+    Experiment(
+        "finetune", "Flowers with a trained start", ["finetune"],
+        lambda m: ", ".join(f"{name.replace('_', ' ')} {m[name]['test_accuracy']:.3f}"
+                            for name in ("head_only", "all_layers", "small_network") if name in m),
+        "head only 0.92", "published 0.871, PyTorch 0.93; small network 0.441", needs_data=True,
+    ),
+]  # fmt: skip
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; width: 100%; font-size: .9rem }
+th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }
+img { max-width: 100%; display: block; margin: 1rem 0 }
+code { background: #f3f3f3; padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere }
+section { margin-top: 3rem; border-top: 3px solid #1f6fb4 }
+pre { background: #f7f7f7; padding: .8rem; overflow-x: auto; font-size: .8rem }
+.failed { color: #b00020 }
+@media (prefers-color-scheme: dark) {
+  body { background: #181a1b; color: #ddd } code, pre { background: #26292b } th, td { border-color: #3a3d3f }
+  img { background: #fff; border-radius: 4px }
+}
+"""
+
+
+@dataclass
+class Result:
+    """What a run left behind."""
+
+    experiment: Experiment
+    command: str
+    seconds: float
+    metrics: Metrics | None
+    log: str
+    pictures: list[pathlib.Path]
+
+    @property
+    def measured(self) -> str:
+        return self.experiment.measure(self.metrics) if self.metrics is not None else "failed"
+
+
+def run(experiment: Experiment, given: argparse.Namespace) -> Result:
+    """Run an experiment in a process of its own."""
+    folder = given.out / experiment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.png"), folder / "metrics.json"):
+        old.unlink(missing_ok=True)
+    arguments = [*experiment.command, *(experiment.real if given.data else []), "--seed", str(given.seed)]
+    if given.quick:
+        arguments.append("--quick")
+    if given.data:
+        arguments += ["--data", str(given.data)]
+    shown = shlex.join(["python", "-m", f"examples.{arguments[0]}", *arguments[1:]])
+    full = [sys.executable, "-m", f"examples.{arguments[0]}", *arguments[1:]]
+    full += ["--out", str(folder), "--json", str(folder / "metrics.json")]
+    started = time.perf_counter()
+    done = subprocess.run(full, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ))
+    seconds = time.perf_counter() - started
+    (folder / "log.txt").write_text(done.stdout, encoding="utf-8")
+    metrics = None
+    if done.returncode == 0:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return Result(experiment, shown, seconds, metrics, done.stdout, sorted(folder.glob("*.png")))
+
+
+def page(results: list[Result], quick: bool) -> str:
+    """The whole page; the pictures are inside it."""
+    rows, sections = [], []
+    for result in results:
+        one = result.experiment
+        state = ' class="failed"' if result.metrics is None else ""
+        rows.append(
+            f'<tr><td><a href="#{one.name}">{html.escape(one.title)}</a></td><td{state}>{html.escape(result.measured)}'
+            f"</td><td>{html.escape(one.target)}</td><td>{html.escape(one.elsewhere)}</td><td>{result.seconds:.0f}</td></tr>"
+        )
+        pictures = "".join(
+            f'<img alt="{html.escape(path.stem.replace("_", " "))}" '
+            f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+            for path in result.pictures
+        )
+        log = "\n".join(line for line in result.log.splitlines() if not line.startswith(("figure", "metrics")))
+        sections.append(
+            f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2><p><code>{html.escape(result.command)}</code>, '
+            f"{result.seconds:.0f} s</p><pre>{html.escape(log.strip())}</pre>{pictures}</section>"
+        )
+    note = "<p>Quick runs on little data: the figures are not comparable with the targets.</p>" if quick else ""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>autograd_lite: the experiments</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        f"<h1>autograd_lite: the experiments</h1>{note}<table><thead><tr><th>Experiment</th><th>Reached</th>"
+        "<th>Target</th><th>Elsewhere</th><th>Seconds</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>{''.join(sections)}</body></html>\n"
+    )
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", metavar="DIR", default=os.environ.get("AUTOGRAD_LITE_DATA"))
+    parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(one.name for one in EXPERIMENTS)}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/report"), help="folder for page and runs")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all metrics to this file")
+    parser.add_argument("--quick", action="store_true", help="runs of seconds on little data")
+    given = parser.parse_args(arguments)
+    names = {one.name for one in EXPERIMENTS}
+    given.only = given.only.split(",") if given.only else sorted(names)
+    unknown = set(given.only) - names
+    if unknown:
+        parser.error(f"unknown experiments: {', '.join(sorted(unknown))}")
+    return given
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    given = parse(arguments)
+    chosen = [one for one in EXPERIMENTS if one.name in given.only and (given.data or not one.needs_data)]
+    for one in EXPERIMENTS:
+        if one.name in given.only and one not in chosen:
+            print(f"left out  {one.name}: needs --data DIR")
+    results = []
+    bar = progress(chosen, unit="experiment")
+    for one in bar:
+        bar.set_description(one.name)
+        result = run(one, given)
+        print(f"{one.name:22} {result.measured}   ({result.seconds:.0f} s)", flush=True)
+        results.append(result)
+        path = given.out / "report.html"
+        path.write_text(page(results, given.quick), encoding="utf-8")  # after each: a page is there if it is stopped
+    print(f"page      {path}" if results else "nothing to run")
+    metrics = {r.experiment.name: {"seconds": r.seconds, "measured": r.measured, "metrics": r.metrics} for r in results}
+    return options.report(given, metrics)
+
+
+if __name__ == "__main__":
+    main()
