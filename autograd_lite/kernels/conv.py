@@ -8,9 +8,13 @@ first-level cache. Lines are parted by their columns' place modulo the stride, s
 read neighbouring numbers whatever the stride. A third axis is a loop over more channels.
 
 The gradient to the input is such a convolution too, of the output's gradient by the weight with its taps
-turned round; with stride s it falls into s^d interleaved ones, each by some of the taps. The gradient to the
-weight reads the image in the same way, and the output's gradient through a small transposed panel; the bias
-is one more tap that always sees 1.
+turned round; where there is a stride, or the output is much smaller than the input, columns of gradients
+are made instead, a panel at a time, and added to the image. The gradient to the weight reads the image in
+the same way as the forward pass, and the output's gradient through a small transposed panel; the bias is one
+more tap that always sees 1.
+
+3x3 windows of stride 1 have ways of their own: Winograd's (`conv_winograd`), and for depthwise convolution a
+strip that slides down each channel (`conv_depthwise`).
 
 Work is cut into pieces by image, group, lines and channels; sizes alone decide the cut. Every sum is taken
 in the same order whatever the number of threads.
@@ -18,7 +22,6 @@ in the same order whatever the number of threads.
 
 from __future__ import annotations
 
-import itertools
 import math
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,9 +29,11 @@ from typing import NamedTuple
 import numpy as np
 
 from . import memory
-from .conv_direct import convolve, narrow_weight_gradient, weight_gradient
+from .conv_depthwise import depthwise, depthwise_weight, suits_depthwise
+from .conv_direct import convolve, narrow_weight_gradient, spread, weight_gradient
 from .conv_plan import (
     CHANNEL_PARTS,
+    IMAGE_GROUPS,
     IMAGE_PARTS,
     ITEMS,
     MOST_PARTS,
@@ -36,14 +41,45 @@ from .conv_plan import (
     TAPS,
     Ints,
     Source,
+    Taps,
     Target,
     make_plan,
 )
-from .conv_winograd import PARTS, padded, strip_count, suits, winograd, winograd_plan, winograd_weight
+from .conv_winograd import PARTS, strip_count, suits_winograd, winograd, winograd_plan, winograd_weight
 from .simd import VECTOR_BYTES
 
 NARROW = 3
 """Up to so many output channels of a group, the weight's gradient is summed over lanes."""
+SPREAD_FROM = 1.25
+"""Inputs so many times larger than the output get their gradient by spreading columns."""
+
+
+class Case(NamedTuple):
+    """The extents of one convolution, over three axes whatever it had."""
+
+    shape: Ints  # of the input
+    out: Ints  # shape of the output
+    images: int
+    groups: int
+    channels: int  # of one group of the input
+    out_channels: int  # of one group of the output
+    extents: Ints
+    grid: Ints  # extents of the output
+    window: Ints
+    stride: Ints
+    padding: Ints
+    dilation: Ints
+    winograd: bool
+    depthwise: bool
+
+    @property
+    def taps(self) -> int:
+        return math.prod(self.window)
+
+    @property
+    def work(self) -> int:
+        """Multiplications of the direct way."""
+        return math.prod(self.out) * self.channels * self.taps
 
 
 def output_extents(extents: Ints, window: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Ints:
@@ -54,10 +90,8 @@ def output_extents(extents: Ints, window: Ints, stride: Ints, padding: Ints, dil
     )
 
 
-def _check(
-    name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int
-) -> tuple[Ints, tuple[Ints, ...]]:
-    """The output's shape, and extents, window, stride, padding and dilation for three axes."""
+@lru_cache(maxsize=512)
+def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Case:
     axes = len(w) - 2
     if not 1 <= axes <= 3 or len(x) != len(w) or any(len(v) != axes for v in (stride, padding, dilation)):
         raise RuntimeError(
@@ -82,110 +116,54 @@ def _check(
             f"{name}: kernel of size {w[2:]} (dilation {dilation}) does not fit into the padded input of shape "
             f"{x} (padding {padding})"
         )
-    more = 3 - axes
-    full = (
-        (1,) * more + x[2:],
-        (1,) * more + w[2:],
-        (1,) * more + stride,
-        (0,) * more + padding,
-        (1,) * more + dilation,
-    )
-    return (x[0], w[0], *out), full
-
-
-class Fast(NamedTuple):
-    """A Winograd convolution: its plan, and the sizes of what it needs."""
-
-    plan: np.ndarray
-    parts: int
-    padded: int  # channels of the result, rounded up to whole vectors
-    points: int  # numbers in the transformed weight
-
-
-def _fast(
-    images: int, groups: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints, itemsize: int
-) -> Fast:
-    plan = winograd_plan(images, groups, channels, out_channels, extents[1:], grid[1:], padding[1:])
-    width = padded(out_channels, itemsize)
-    parts = min(strip_count(plan) * groups, MOST_PARTS)
-    return Fast(plan, parts, width, groups * 16 * channels * width)
+    ones = (1,) * (3 - axes)
+    window, grid, steps = ones + w[2:], ones + out, stride + dilation
+    channels, out_channels = w[1], w[0] // groups
+    plain = window == (1, 3, 3) and set(steps) == {1}
+    return Case(
+        x, (x[0], w[0], *out), x[0], groups, channels, out_channels, ones + x[2:], grid, window, ones + stride,
+        (0,) * len(ones) + padding, ones + dilation,
+        plain and suits_winograd(x[0], channels, out_channels, grid),
+        plain and suits_depthwise(groups, channels, out_channels),
+    )  # fmt: skip
 
 
 def _row_major(extents: Ints) -> Ints:
     return (extents[1] * extents[2], extents[2], 1)
 
 
-def _parts(plan: np.ndarray, items: int, work: int) -> int:
+def _parts(items: int, work: int) -> int:
     return max(1, min(items, work // PART_WORK, MOST_PARTS))
 
 
 @lru_cache(maxsize=512)
-def _forward_plan(
-    name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int, itemsize: int
-) -> tuple[Ints, np.ndarray, int, Fast | None]:
-    out, (extents, window, strides, pads, steps) = _check(name, x, w, stride, padding, dilation, groups)
-    grid = (1,) * (5 - len(out)) + out[2:]
-    taps = math.prod(window)
-    source = Source(max(x[0], 1), groups, w[1], extents, strides)
-    target = Target(w[0] // groups, grid, math.prod(grid), 0, _row_major(grid))
-    apart = _row_major(window)
-    axes = tuple([(i * steps[axis] - pads[axis], i * apart[axis]) for i in range(window[axis])] for axis in range(3))
-    plan = make_plan(source, target, axes, w[1] * taps, taps, w[0] // groups * w[1] * taps, itemsize)
-    fast = None
-    if suits(x[0], groups, w[1], w[0] // groups, grid, window, strides + steps):
-        fast = _fast(x[0], groups, w[1], w[0] // groups, extents, grid, pads, itemsize)
-    return out, plan, _parts(plan, int(plan[ITEMS]), math.prod(out) * w[1] * taps), fast
+def _direct_plan(case: Case, itemsize: int, spreads: bool = False) -> np.ndarray:
+    """The plan that reads the image as the forward pass does."""
+    source = Source(case.images, case.groups, case.channels, case.extents, case.stride)
+    target = Target(case.out_channels, case.grid)
+    apart, rows = _row_major(case.window), case.channels * case.taps
+    axes: list[Taps] = [
+        [(i * case.dilation[axis] - case.padding[axis], i * apart[axis]) for i in range(case.window[axis])]
+        for axis in range(3)
+    ]
+    return make_plan(source, target, axes, rows, case.taps, case.out_channels * rows, itemsize, spreads)
 
 
 @lru_cache(maxsize=512)
-def _input_plans(
-    name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int, itemsize: int
-) -> tuple[Ints, list[tuple[np.ndarray, int]], list[tuple[slice, ...]], Fast | None]:
-    """The output gradient's shape, a plan for each phase of the input's grid, and phases that no tap meets."""
-    out, (extents, window, strides, pads, steps) = _check(name, x, w, stride, padding, dilation, groups)
-    grid = (1,) * (5 - len(out)) + out[2:]
-    taps = math.prod(window)
-    plans, bare = [], []
-    apart, places = _row_major(window), _row_major(extents)
-    for phase in itertools.product(*map(range, strides)):
-        if any(first >= extent for first, extent in zip(phase, extents, strict=True)):
-            continue
-        axes = tuple(
-            [
-                ((first + pad - i * step) // stride, i * distance)
-                for i in reversed(range(size))
-                if (first + pad - i * step) % stride == 0
-            ]
-            for first, pad, step, stride, size, distance in zip(phase, pads, steps, strides, window, apart, strict=True)
-        )
-        if not all(axes):
-            bare.append((slice(None), slice(None), *(slice(f, None, s) for f, s in zip(phase, strides, strict=True))))
-            continue
-        count = tuple(-(-(n - f) // s) for n, f, s in zip(extents, phase, strides, strict=True))
-        source = Source(max(x[0], 1), groups, w[0] // groups, grid, (1, 1, 1))
-        base = sum(f * place for f, place in zip(phase, places, strict=True))
-        between = tuple(s * place for s, place in zip(strides, places, strict=True))
-        target = Target(w[1], count, math.prod(extents), base, between)
-        plan = make_plan(source, target, axes, taps, w[1] * taps, w[0] // groups * w[1] * taps, itemsize)
-        work = x[0] * x[1] * math.prod(count) * int(plan[TAPS])
-        plans.append((plan, _parts(plan, int(plan[ITEMS]), work)))
-    fast = None
-    if suits(x[0], groups, w[0] // groups, w[1], extents, window, strides + steps):
-        turned = tuple(size - 1 - pad for size, pad in zip(window, pads, strict=True))
-        fast = _fast(x[0], groups, w[0] // groups, w[1], grid, extents, turned, itemsize)
-    return out, plans, bare, fast
-
-
-def _run_fast(
-    fast: Fast, w: np.ndarray, turned: bool, x: np.ndarray, start: np.ndarray, step: int, relu: bool, out: np.ndarray
-) -> bool:
-    u, flags = memory.empty((fast.points,), x.dtype), np.empty(fast.parts, x.dtype)
-    args = (u, x.reshape(-1), start, step, relu, out.reshape(-1), flags)
-    return winograd(fast.parts, fast.plan, w.reshape(-1), turned, *args)
+def _turned_plan(case: Case, itemsize: int) -> np.ndarray:
+    """The plan that reads the output's gradient by windows turned round; for stride 1."""
+    source = Source(case.images, case.groups, case.out_channels, case.grid, case.stride)
+    target = Target(case.channels, case.extents)
+    apart, rows = _row_major(case.window), case.channels * case.taps
+    axes: list[Taps] = [
+        [(case.padding[axis] - i * case.dilation[axis], i * apart[axis]) for i in reversed(range(case.window[axis]))]
+        for axis in range(3)
+    ]
+    return make_plan(source, target, axes, case.taps, rows, case.out_channels * rows, itemsize)
 
 
 def _start(bias: np.ndarray | None, channels: int, like: np.ndarray, name: str) -> tuple[np.ndarray, int]:
-    """Where sums start: the bias, or zero for every channel."""
+    """Where sums start, and how far from channel to channel: the bias, or zero for all."""
     if bias is None:
         return np.zeros(1, like.dtype), 0
     if bias.shape != (channels,) or bias.dtype != like.dtype:
@@ -198,6 +176,36 @@ def _start(bias: np.ndarray | None, channels: int, like: np.ndarray, name: str) 
 def _same_dtype(name: str, x: np.ndarray, w: np.ndarray) -> None:
     if x.dtype != w.dtype:
         raise RuntimeError(f"{name}: input of {x.dtype} and weight of {w.dtype} should be of one dtype")
+
+
+def _special(
+    case: Case, turned: bool, x: np.ndarray, w: np.ndarray, start: np.ndarray, step: int, relu: bool, out: np.ndarray
+) -> bool:
+    """Convolve in one of the ways for 3x3 windows of stride 1, if there is one; False leaves it to be done."""
+    flat = (start, step, relu, out.reshape(-1))
+    extents, grid, (_, *padding) = case.extents[1:], case.grid[1:], case.padding
+    channels, out_channels = case.channels, case.out_channels
+    if turned:
+        extents, grid, padding = grid, extents, [2 - pad for pad in padding]
+        channels, out_channels = out_channels, channels
+    if case.depthwise:
+        parts = _parts(case.images * case.groups, case.work)
+        args = (parts, case.images, case.groups, *extents, *grid, *padding, turned)
+        depthwise(*args, w.reshape(-1), x.reshape(-1), *flat)
+        return True
+    if case.winograd:
+        plan = winograd_plan(case.images, case.groups, channels, out_channels, extents, grid, tuple(padding))
+        parts = min(strip_count(plan) * case.groups, MOST_PARTS)
+        points = memory.empty((case.groups * 16 * channels * _padded(out_channels, x),), x.dtype)
+        flags = np.empty(parts, x.dtype)
+        return winograd(parts, plan, w.reshape(-1), turned, points, x.reshape(-1), *flat, flags)
+    return False
+
+
+def _padded(channels: int, x: np.ndarray) -> int:
+    """Channels rounded up to whole vectors."""
+    width = VECTOR_BYTES // x.itemsize
+    return -(-channels // width) * width
 
 
 def conv(
@@ -235,18 +243,19 @@ def conv(
 
     Notes
     -----
-    Beside the result, every thread uses at most about max(`BUFFER_BYTES`, three lines of every channel of a
-    group) for a padded piece of image, and 16 KB for columns.
+    Beside the result every thread uses a padded piece of image, of `BUFFER_BYTES` or as much as one line of
+    outputs needs, and 16 KB for columns. Winograd's way uses about 64 (C + M) * 16 numbers per thread, and 16
+    for each 9 of the weight.
     """
     _same_dtype("conv", x, w)
-    args = (x.shape, w.shape, stride, padding, dilation, groups, x.itemsize)
-    shape, plan, parts, fast = _forward_plan("conv", *args)
+    case = _case("conv", x.shape, w.shape, stride, padding, dilation, groups)
     start, step = _start(bias, w.shape[0], w, "conv")
-    out = memory.empty(shape, x.dtype)
-    if fast and _run_fast(fast, w, False, x, start, step, relu, out):
+    out = memory.empty(case.out, x.dtype)
+    if not out.size or _special(case, False, x, w, start, step, relu, out):
         return out
-    if out.size:
-        convolve(parts, plan, w.reshape(-1), x.reshape(-1), start, step, relu, out.reshape(-1))
+    plan = _direct_plan(case, x.itemsize)
+    parts = _parts(int(plan[ITEMS]), case.work)
+    convolve(parts, plan, w.reshape(-1), x.reshape(-1), start, step, relu, out.reshape(-1))
     return out
 
 
@@ -264,23 +273,25 @@ def conv_input(
 
     The transposed convolution of `grad` by `w` (M, C / groups, ...) gives an array (N, C, ...) whose extents
     `shape` holds: several fit one `grad` when there is a stride, and output padding tells them apart.
-    Raises RuntimeError if shapes, dtypes or options do not fit each other.
+    Raises RuntimeError if shapes, dtypes or options do not fit each other. Memory as for `conv`.
     """
     _same_dtype("conv_input", grad, w)
-    out, plans, bare, fast = _input_plans(
-        "conv_input", shape, w.shape, stride, padding, dilation, groups, grad.itemsize
-    )
-    if grad.shape != out:
-        raise RuntimeError(f"conv_input: expected grad of shape {out} for input {shape}, got {grad.shape}")
+    case = _case("conv_input", shape, w.shape, stride, padding, dilation, groups)
+    if grad.shape != case.out:
+        raise RuntimeError(f"conv_input: expected grad of shape {case.out} for input {shape}, got {grad.shape}")
     start, step = _start(bias, shape[1], w, "conv_input")
     dx = memory.empty(shape, grad.dtype)
-    if fast and _run_fast(fast, w, True, grad, start, step, False, dx):
+    if not dx.size or _special(case, True, grad, w, start, step, False, dx):
         return dx
-    for plan, parts in plans if dx.size else ():
-        convolve(parts, plan, w.reshape(-1), grad.reshape(-1), start, step, False, dx.reshape(-1))
-    for places in bare:
-        full = dx.reshape(*shape[:2], *(1,) * (5 - dx.ndim), *shape[2:])
-        full[places] = 0 if bias is None else bias[:, None, None, None]
+    flat = (w.reshape(-1), grad.reshape(-1), start, step)
+    # Turned windows also multiply the zeros beyond the gradient's border.
+    if set(case.stride) != {1} or math.prod(case.extents) > SPREAD_FROM * math.prod(case.grid):
+        plan = _direct_plan(case, grad.itemsize, True)
+        parts = _parts(case.images * groups * int(plan[CHANNEL_PARTS]), case.work)
+        spread(parts, plan, *flat, dx.reshape(-1))
+    else:
+        plan = _turned_plan(case, grad.itemsize)
+        convolve(_parts(int(plan[ITEMS]), case.work), plan, *flat, False, dx.reshape(-1))
     return dx
 
 
@@ -297,32 +308,43 @@ def conv_weight(
     """Gradients of `conv` to a weight of `shape`, and to the bias if it is wanted.
 
     Raises RuntimeError if shapes, dtypes or options do not fit each other. Beside the buffers that `conv`
-    uses, up to four partial sums of the size of the weight are kept.
+    uses, up to four partial sums of the size of the weight are kept, 16 / 9 as large in Winograd's way.
     """
     _same_dtype("conv_weight", x, grad)
-    args = (x.shape, shape, stride, padding, dilation, groups, x.itemsize)
-    out, plan, _, fast = _forward_plan("conv_weight", *args)
-    if grad.shape != out:
-        raise RuntimeError(f"conv_weight: expected grad of shape {out} for input {x.shape}, got {grad.shape}")
+    case = _case("conv_weight", x.shape, shape, stride, padding, dilation, groups)
+    if grad.shape != case.out:
+        raise RuntimeError(f"conv_weight: expected grad of shape {case.out} for input {x.shape}, got {grad.shape}")
     dweight, dbias = memory.empty(shape, x.dtype), np.empty(shape[0] if bias else 0, x.dtype)
-    m, taps = shape[0] // groups, int(plan[TAPS])
-    if fast:
-        strips = int(fast.plan[PARTS]) * groups
-        sums = memory.empty((strips * 16 * m * padded(shape[1], x.itemsize),), x.dtype)
-        bias_sums = np.empty(strips * fast.padded, x.dtype)
-        flat = (x.reshape(-1), grad.reshape(-1), sums, bias_sums, dweight.reshape(-1), dbias)
-        if winograd_weight(fast.plan, *flat):
-            return dweight, dbias if bias else None
-    narrow = m <= NARROW
-    width = 1 if narrow else VECTOR_BYTES // x.itemsize
-    image_parts = int(plan[IMAGE_PARTS])
-    items = image_parts * groups * (1 if narrow else int(plan[CHANNEL_PARTS]))
-    parts = _parts(plan, items, math.prod(out) * taps)
-    sums = memory.empty((max(image_parts, 1) * groups * (taps + 1) * (-(-m // width) * width),), x.dtype)
-    if x.shape[0] == 0:
+    if case.images == 0:
         dweight.fill(0)
         dbias.fill(0)
-    else:
+    elif not _special_weight(case, x, grad, dweight, dbias):
+        plan, m = _direct_plan(case, x.itemsize), case.out_channels
+        narrow = m <= NARROW
+        pieces = int(plan[IMAGE_PARTS]) * groups * (1 if narrow else int(plan[CHANNEL_PARTS]))
+        lanes = m * (VECTOR_BYTES // x.itemsize) if narrow else _padded(m, x)
+        sums = memory.empty((int(plan[IMAGE_PARTS]) * groups * (int(plan[TAPS]) + 1) * lanes,), x.dtype)
         run = narrow_weight_gradient if narrow else weight_gradient
-        run(parts, plan, x.reshape(-1), grad.reshape(-1), bias, sums, dweight.reshape(-1), dbias)
+        flat = (x.reshape(-1), grad.reshape(-1), bias, sums, dweight.reshape(-1), dbias)
+        run(_parts(pieces, case.work), plan, *flat)
     return dweight, dbias if bias else None
+
+
+def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.ndarray, dbias: np.ndarray) -> bool:
+    """`conv_weight` in one of the ways for 3x3 windows of stride 1, if there is one."""
+    flat = (dweight.reshape(-1), dbias)
+    sizes = (case.extents[1:], case.grid[1:], case.padding[1:])
+    if case.depthwise:
+        image_parts = min(case.images, IMAGE_GROUPS)
+        sums = memory.empty((image_parts * case.groups * 10 * (VECTOR_BYTES // x.itemsize),), x.dtype)
+        parts = _parts(image_parts * case.groups, case.work)
+        args = (parts, image_parts, case.images, case.groups, *sizes[0], *sizes[1], *sizes[2])
+        depthwise_weight(*args, x.reshape(-1), grad.reshape(-1), sums, *flat)
+        return True
+    if case.winograd:
+        plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes)
+        parts = int(plan[PARTS]) * case.groups
+        sums = memory.empty((parts * 16 * case.out_channels * _padded(case.channels, x),), x.dtype)
+        bias_sums = np.empty(parts * _padded(case.out_channels, x), x.dtype)
+        return winograd_weight(plan, x.reshape(-1), grad.reshape(-1), sums, bias_sums, *flat)
+    return False

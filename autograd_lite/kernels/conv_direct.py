@@ -14,7 +14,7 @@ from .conv_plan import (
     AT_PANEL,
     AT_PHASES,
     AT_PIXELS,
-    AT_POSITIONS,
+    AT_ROWS,
     AT_TILES,
     BLOCKS,
     BUFFER,
@@ -36,11 +36,8 @@ from .conv_plan import (
     LAST_TILES,
     LEVELS,
     LINES,
-    OUT_BASE,
     OUT_CHANNELS,
-    OUT_COLUMN,
     OUT_LEVEL,
-    OUT_LINE,
     OUT_PLANE,
     PACKED,
     PANEL_ROWS,
@@ -53,12 +50,13 @@ from .conv_plan import (
     TAPS,
     TILE_WORDS,
     TILES,
+    TOGETHER,
     WIDTH,
 )
 from .jit import kernel
 from .scratch import release, scratch
 from .simd import at, lanes, transpose
-from .simd_conv import DOT_HEIGHT, TILE_VECTORS, copy_rows, pad_plane, pixel_dots, pixel_product, tap_product
+from .simd_conv import DOT_HEIGHT, TILE_VECTORS, add_rows, copy_rows, pad_plane, pixel_dots, pixel_product, tap_product
 from .threading import parallel_for
 
 
@@ -84,50 +82,44 @@ def _fill(plan, x, image, channel, channels, level, line, buffer):
                 right = min(pitch, (width - phase_w + stride_w - 1) // stride_w - plan[FIRST_COLUMN])
                 source = at(x, plane + ((top + low) * stride_h + phase_h) * width)
                 source = at(source, plan[FIRST_COLUMN] * stride_w + phase_w)
-                if stride_w == 1:
-                    pad_plane(rows, pitch, low, high, left, right, source, stride_h * width, target)
-                else:
-                    for j in range(rows * pitch):
-                        target[j] = 0
-                    for r in range(high - low):
-                        row, inside = at(target, (low + r) * pitch), at(source, r * stride_h * width)
-                        for j in range(left, right):
-                            row[j] = inside[j * stride_w]
+                pad_plane(rows, pitch, low, high, left, right, source, stride_h * width, stride_w, target)
                 target = at(target, rows * pitch)
 
 
 @kernel
 def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
     taps, packed, chunks, levels, groups = plan[TAPS], plan[PACKED], plan[CHUNKS], plan[LEVELS], plan[GROUPS]
-    m, blocks, plane = plan[OUT_CHANNELS], plan[BLOCKS], plan[OUT_PLANE]
+    m, blocks, plane, together = plan[OUT_CHANNELS], plan[BLOCKS], plan[OUT_PLANE], plan[TOGETHER]
     a_offsets, offsets = at(plan, plan[AT_A]), at(plan, plan[AT_OFFSETS])
     pixels = TILE_VECTORS * lanes(x)
     room = plan[BUFFER] + pixels
-    own = scratch(room + (PANEL_ROWS + 1) * pixels + m * pixels, x)
-    buffer, panel, some = at(own, 0), at(own, room), at(own, room + (PANEL_ROWS + 1) * pixels)
-    apart = plan[OUT_COLUMN] != 1 or plan[OUT_LINE] != plan[COLUMNS]
+    own = scratch(room + (PANEL_ROWS + 1) * pixels * packed, x)
+    buffer, panel = at(own, 0), at(own, room)
+    batches = (groups + together - 1) // together
+    step, a_row = (plan[BUFFER] // together, plan[A_GROUP]) if together > 1 else (0, plan[A_ROW])
     filled = -1
     for item in range(plan[ITEMS] * part // parts, plan[ITEMS] * (part + 1) // parts):
         block, piece = item % blocks, item // blocks
         chunk, rest = piece % chunks, piece // chunks
         level, rest = rest % levels, rest // levels
-        group, image = rest % groups, rest // groups
+        # Groups of one output channel are taken several at a time, and one product does them all.
+        group, image = rest % batches * together, rest // batches
+        some = min(together, groups - group)
         line = chunk * plan[CHUNK]
         if filled != piece:
-            _fill(plan, x, image, group * plan[CHANNELS], plan[CHANNELS], level, line, buffer)
+            _fill(plan, x, image, group * plan[CHANNELS], some * plan[CHANNELS], level, line, buffer)
             filled = piece
         first = m * block // blocks
-        rows = m * (block + 1) // blocks - first
+        rows = some if together > 1 else m * (block + 1) // blocks - first
         weights = at(a, group * plan[A_GROUP] + first * plan[A_ROW])
         channel = group * m + first
         starts = at(start, channel * start_step)
-        base = at(out, (image * plan[ALL_OUT_CHANNELS] + channel) * plane + plan[OUT_BASE])
-        base = at(base, level * plan[OUT_LEVEL] + line * plan[OUT_LINE])
+        base = at(out, (image * plan[ALL_OUT_CHANNELS] + channel) * plane)
+        base = at(base, level * plan[OUT_LEVEL] + line * plan[COLUMNS])
         final = chunk == chunks - 1
         tile = at(plan, plan[AT_LAST_TILES] if final else plan[AT_TILES])
         for _ in range(plan[LAST_TILES] if final else plan[TILES]):
             vectors, places = tile[0], at(tile, 5)
-            c, c_row = (some, pixels) if apart else (at(base, tile[1]), plane)
             source, table, depth = buffer, offsets, taps
             if packed:
                 source, table, depth = panel, at(plan, plan[AT_PANEL]), PANEL_ROWS
@@ -136,15 +128,9 @@ def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
                 if packed:
                     copy_rows(here, tile[3], buffer, at(offsets, k), panel, pixels, at(plan, tile[4]))
                 tap_product(
-                    rows, vectors, here, weights, plan[A_ROW], at(a_offsets, k), source, table, places,
-                    c, c_row, starts, start_step, k > 0, relu and k + here == taps,
+                    rows, vectors, here, weights, a_row, at(a_offsets, k), source, step, table, places,
+                    at(base, tile[1]), plane, starts, start_step, k > 0, relu and k + here == taps,
                 )  # fmt: skip
-            if apart:
-                positions = at(plan, plan[AT_POSITIONS] + tile[1])
-                for r in range(rows):
-                    source, row = at(some, r * pixels), at(base, r * plane)
-                    for p in range(tile[2]):
-                        row[positions[p]] = source[p]
             tile = at(tile, TILE_WORDS)
     release(own)
 
@@ -152,6 +138,88 @@ def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
 @kernel
 def convolve(parts, plan, a, x, start, start_step, relu, out):
     parallel_for(_convolve_part, parts, (parts, plan, a, x, start, start_step, relu, out))
+
+
+@kernel
+def _collect(plan, buffer, image, channel, channels, level, line, out):
+    """Add padded planes to the image that `_fill` would have copied them from."""
+    height, width = plan[HEIGHT], plan[WIDTH]
+    rows, pitch = plan[BUFFER_ROWS], plan[PITCH]
+    stride_h, stride_w = plan[STRIDE_H], plan[STRIDE_W]
+    depths, phases = at(plan, plan[AT_DEPTHS]), at(plan, plan[AT_PHASES])
+    top, left = line + plan[FIRST_ROW], max(0, -plan[FIRST_COLUMN])
+    source = at(buffer, 0)
+    for c in range(channel, channel + channels):
+        for t in range(plan[DEPTH_TAPS]):
+            d = level * plan[STRIDE_D] + depths[t]
+            plane = at(out, ((image * plan[SOURCE_CHANNELS] + c) * plan[DEPTH] + d) * height * width)
+            for f in range(plan[PHASES]):
+                phase_h, phase_w = phases[2 * f], phases[2 * f + 1]
+                high = min(rows, (height - phase_h + stride_h - 1) // stride_h - top)
+                right = min(pitch, (width - phase_w + stride_w - 1) // stride_w - plan[FIRST_COLUMN])
+                if 0 <= d < plan[DEPTH]:
+                    for r in range(min(rows, max(0, -top)), high):
+                        row = at(source, r * pitch + left)
+                        target = at(plane, ((top + r) * stride_h + phase_h) * width + phase_w)
+                        target = at(target, (plan[FIRST_COLUMN] + left) * stride_w)
+                        if stride_w == 1:
+                            for j in range(right - left):
+                                target[j] += row[j]
+                        else:
+                            for j in range(right - left):
+                                target[j * stride_w] += row[j]
+                source = at(source, rows * pitch)
+
+
+@kernel
+def _spread_part(part, parts, plan, a, grad, start, start_step, dx):
+    """Columns of the gradient, a panel at a time, added to where the forward pass would read them."""
+    channels, m, chunks, groups = plan[CHANNELS], plan[OUT_CHANNELS], plan[CHUNKS], plan[GROUPS]
+    blocks, plane = plan[CHANNEL_PARTS], plan[DEPTH] * plan[HEIGHT] * plan[WIDTH]
+    taps = plan[TAPS] // channels
+    pixels = TILE_VECTORS * lanes(grad)
+    own = scratch(plan[BUFFER] + (m + PANEL_ROWS) * pixels + 1, grad)
+    buffer, panel = at(own, 1), at(own, 1 + plan[BUFFER])
+    columns = at(panel, m * pixels)
+    own[0] = 0
+    items = plan[IMAGES] * groups * blocks
+    for item in range(items * part // parts, items * (part + 1) // parts):
+        block, rest = item % blocks, item // blocks
+        group, image = rest % groups, rest // groups
+        first, last = channels * block // blocks, channels * (block + 1) // blocks
+        weights = at(a, group * plan[A_GROUP] + first * taps)
+        target = at(dx, (image * plan[SOURCE_CHANNELS] + group * channels) * plane)
+        for c in range(first, last):
+            own_plane, value = at(target, c * plane), start[(group * channels + c) * start_step]
+            for j in range(plane):
+                own_plane[j] = value
+        for strip in range(plan[LEVELS] * chunks):
+            chunk, level = strip % chunks, strip // chunks
+            line = chunk * plan[CHUNK]
+            source = at(grad, (image * groups + group) * m * plan[OUT_PLANE])
+            source = at(source, level * plan[OUT_LEVEL] + line * plan[COLUMNS])
+            for j in range((last - first) * (plan[BUFFER] // channels)):
+                buffer[j] = 0
+            final = chunk == chunks - 1
+            tile = at(plan, plan[AT_LAST_TILES] if final else plan[AT_TILES])
+            for _ in range(plan[LAST_TILES] if final else plan[TILES]):
+                pad_plane(m, pixels, 0, m, 0, tile[2], at(source, tile[1]), plan[OUT_PLANE], 1, panel)
+                for k in range(0, (last - first) * taps, PANEL_ROWS):
+                    rows = min(PANEL_ROWS, (last - first) * taps - k)
+                    tap_product(
+                        rows, tile[0], m, at(weights, k), 1, at(plan, plan[AT_ROWS]), panel, 0,
+                        at(plan, plan[AT_PANEL]), at(tile, 5), columns, pixels, at(own, 0), 0, False, False,
+                    )  # fmt: skip
+                    offsets = at(plan, plan[AT_OFFSETS] + k)
+                    add_rows(rows, columns, pixels, buffer, offsets, at(plan, tile[4]))
+                tile = at(tile, TILE_WORDS)
+            _collect(plan, buffer, image, group * channels + first, last - first, level, line, dx)
+    release(own)
+
+
+@kernel
+def spread(parts, plan, a, grad, start, start_step, dx):
+    parallel_for(_spread_part, parts, (parts, plan, a, grad, start, start_step, dx))
 
 
 @kernel
@@ -178,13 +246,16 @@ def _weight_part(part, parts, plan, x, grad, bias, sums):
         group, image_part = rest % groups, rest // groups
         first, last = channels * channel_part // channel_parts, channels * (channel_part + 1) // channel_parts
         begin, end = plan[IMAGES] * image_part // image_parts, plan[IMAGES] * (image_part + 1) // image_parts
-        total = at(sums, (image_part * groups + group) * (taps + 1) * padded)
-        mine = at(total, taps // channels * first * padded)
+        total = at(sums, ((image_part * groups + group) * (taps + 1) + taps // channels * first) * padded)
+        offset, rows = at(offsets, taps // channels * first), taps // channels * (last - first)
+        if bias and last == channels:
+            rows += 1
         fresh = True
         for strip in range(begin * plan[LEVELS] * plan[CHUNKS], end * plan[LEVELS] * plan[CHUNKS]):
             line, rest = strip % plan[CHUNKS] * plan[CHUNK], strip // plan[CHUNKS]
             level, image = rest % plan[LEVELS], rest // plan[LEVELS]
-            _fill(plan, x, image, group * channels + first, last - first, level, line, buffer)
+            mine = at(buffer, plan[BUFFER] // channels * first)
+            _fill(plan, x, image, group * channels + first, last - first, level, line, mine)
             source = at(grad, (image * groups + group) * m * plan[OUT_PLANE])
             source = at(source, level * plan[OUT_LEVEL] + line * columns)
             pixels = min(plan[CHUNK], plan[LINES] - line) * columns
@@ -193,15 +264,13 @@ def _weight_part(part, parts, plan, x, grad, bias, sums):
                 table = at(pixel_table, pixel)
                 for block in range(0, m, wide):
                     here = min(wide, m - block)
-                    vectors, rows = (here + width - 1) // width, taps // channels * (last - first)
-                    transpose(at(source, block * plan[OUT_PLANE] + pixel), plan[OUT_PLANE], panel, wide, here, count)
-                    for row in range(2 if bias and channel_part == 0 else 1):
-                        # The bias is one more tap that always sees 1.
-                        target, tap, height = (at(total, taps * padded), taps, 1) if row else (mine, 0, rows)
-                        pixel_product(
-                            height, vectors, count, buffer, at(offsets, tap), table, panel, wide,
-                            at(target, block), padded, not fresh,
-                        )  # fmt: skip
+                    here_at = at(source, block * plan[OUT_PLANE] + pixel)
+                    transpose(here_at, plan[OUT_PLANE], panel, wide, here, count)
+                    # The bias is one more tap that always sees 1.
+                    pixel_product(
+                        rows, (here + width - 1) // width, count, buffer, offset, table, panel, wide,
+                        at(total, block), padded, not fresh,
+                    )  # fmt: skip
                 fresh = False
     release(own)
 
@@ -248,8 +317,8 @@ def _narrow_part(part, parts, plan, x, grad, bias, sums):
     for item in range(image_parts * groups * part // parts, image_parts * groups * (part + 1) // parts):
         group, image_part = item % groups, item // groups
         begin, end = plan[IMAGES] * image_part // image_parts, plan[IMAGES] * (image_part + 1) // image_parts
-        total = at(sums, item * m * (taps + 1))
-        for j in range(m * (taps + 1)):
+        total = at(sums, item * m * (taps + 1) * lanes(x))
+        for j in range(m * (taps + 1) * lanes(x)):
             total[j] = 0
         for strip in range(begin * levels * chunks, end * levels * chunks):
             line, rest = strip % chunks * plan[CHUNK], strip // chunks
@@ -263,7 +332,7 @@ def _narrow_part(part, parts, plan, x, grad, bias, sums):
                     pixel_dots(
                         min(DOT_HEIGHT, taps + bias - tap), lines, plan[COLUMNS], buffer,
                         at(plan, plan[AT_OFFSETS] + tap), source, at(plan, plan[AT_LINES]),
-                        at(total, c * (taps + 1) + tap),
+                        at(total, (c * (taps + 1) + tap) * lanes(x)),
                     )  # fmt: skip
     release(own)
 
@@ -273,11 +342,13 @@ def narrow_weight_gradient(parts, plan, x, grad, bias, sums, dweight, dbias):
     parallel_for(_narrow_part, parts, (parts, plan, x, grad, bias, sums))
     taps, channels = plan[TAPS], plan[ALL_OUT_CHANNELS]
     for c in range(channels):
-        total = at(sums, c * (taps + 1))
-        for i in range(1, plan[IMAGE_PARTS]):
-            for k in range(taps + bias):
-                total[k] += total[i * channels * (taps + 1) + k]
-        for k in range(taps):
-            dweight[c * taps + k] = total[k]
-        if bias:
-            dbias[c] = total[taps]
+        for k in range(taps + bias):
+            total = x.dtype.type(0)
+            for i in range(plan[IMAGE_PARTS]):
+                some = at(sums, ((i * channels + c) * (taps + 1) + k) * lanes(x))
+                for j in range(lanes(x)):
+                    total += some[j]
+            if k < taps:
+                dweight[c * taps + k] = total
+            else:
+                dbias[c] = total

@@ -18,7 +18,7 @@ import numpy as np
 from .conv_plan import IMAGE_GROUPS, Ints
 from .jit import kernel
 from .scratch import release, scratch
-from .simd import TILE_VECTORS, VECTOR_BITS, VECTOR_BYTES, at, block_product, lanes, transpose
+from .simd import TILE_VECTORS, VECTOR_BITS, at, block_product, lanes, transpose
 from .simd_winograd import gradient_points, output_pixels, patch_points, weight_from_points, weight_points
 from .threading import parallel_for
 
@@ -32,17 +32,10 @@ STRIP = 64
 ) = range(16)  # fmt: skip
 
 
-def suits(images: int, groups: int, channels: int, out_channels: int, grid: Ints, window: Ints, ones: Ints) -> bool:
-    """Whether this way is the faster one: `ones` are strides and dilations; channels are those of a group."""
+def suits_winograd(images: int, channels: int, out_channels: int, grid: Ints) -> bool:
+    """Whether this way is the faster one for 3x3 windows of stride 1; channels are those of a group."""
     tiles = images * -(-grid[1] // 2) * -(-grid[2] // 2)
-    return (
-        VECTOR_BITS > 0
-        and window == (1, 3, 3)
-        and set(ones) == {1}
-        and min(channels, out_channels) >= 16
-        and min(grid[1:]) >= 2
-        and tiles >= STRIP
-    )
+    return VECTOR_BITS > 0 and min(channels, out_channels) >= 16 and min(grid[1:]) >= 2 and tiles >= STRIP
 
 
 @lru_cache(maxsize=256)
@@ -111,12 +104,6 @@ def winograd_plan(
 def strip_count(plan: np.ndarray) -> int:
     """How many strips all images have."""
     return -(-int(plan[IMAGES]) // int(plan[TOGETHER])) * int(plan[STRIPS])
-
-
-def padded(channels: int, itemsize: int) -> int:
-    """Channels rounded up to whole vectors."""
-    width = VECTOR_BYTES // itemsize
-    return -(-channels // width) * width
 
 
 @kernel

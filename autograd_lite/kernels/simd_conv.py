@@ -7,7 +7,8 @@ tiles below read their operands through tables:
 - `tap_product`: for a tile of channels by pixels, ``sum[r][v] += a[r, k] * image[offset[k] + vector v]``;
 - `pixel_product`: for a tile of taps by channels, ``sum[r][v] += image[offset[r] + offset[p]] * b[p, v]``;
 - `pixel_dots`: for single channels, ``sum[r] += image[offset[r] + vector] * grad[vector]``, added over lanes;
-- `copy_rows`: runs of the image, copied tap by tap into columns that are contiguous.
+- `copy_rows`, `add_rows`: runs of the image, copied tap by tap into columns that are contiguous, or added back;
+- `pad_plane`: a piece of image with zeros around it.
 
 """
 
@@ -20,24 +21,29 @@ from llvmlite import ir
 from .jit import kernel
 from .scalar import like
 from .simd import VECTOR_BITS, _loop, _Values, _word, at, lanes
-from .simd_library import Emitter, VectorLibrary
+from .simd_library import BIT, Emitter, VectorLibrary
 
 TILE_HEIGHTS = (0, 8, 6, 4) if VECTOR_BITS == 256 else (0, 12, 12, 8, 6)
 """The most rows of a tile of so many vectors: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
 TILE_VECTORS = len(TILE_HEIGHTS) - 1
+PIECES = (1, 2, 4, 16) if VECTOR_BITS == 512 else (1, 2, 8)
+"""Runs that are added back are cut into vectors, and such fractions of vectors, down to single numbers."""
 DOT_HEIGHT = 10
 """The most taps of one call of `pixel_dots`."""
 
-TAPS, PIXELS, DOTS, COPY, PAD = "conv_taps", "conv_pixels", "conv_dots", "conv_copy", "conv_pad"
+TAPS, PIXELS, DOTS = "conv_taps", "conv_pixels", "conv_dots"
+COPY, ADD, PAD, PAD_TWO = "conv_copy", "conv_add", "conv_pad", "conv_pad_two"
 
 
 class _Convolution(Emitter):
     signatures = {
-        TAPS: "wwwwpwtpttpwpwbb",
+        TAPS: "wwwwpwtpwttpwpwbb",
         PIXELS: "wwwwpttpwpwb",
         DOTS: "wwwptptpw",
         COPY: "wwptpwt",
+        ADD: "wpwptt",
         PAD: "wwwwwwpwp",
+        PAD_TWO: "wwwwwwpwp",
     }
 
     def emit(self) -> None:
@@ -45,7 +51,9 @@ class _Convolution(Emitter):
         self.tiles(PIXELS, self.pixels_tile)
         self.dots()
         self.copy()
-        self.pad()
+        self.add()
+        self.pad(PAD, 1)
+        self.pad(PAD_TWO, 2)
 
     def tiles(self, name: str, tile: Any) -> None:
         """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
@@ -60,11 +68,11 @@ class _Convolution(Emitter):
         self.choose(builder, key, cases, rest)
 
     def taps_tile(self, rows: int, vectors: int) -> ir.Function:
-        """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, offset, places, c, c_row, start,
-        start_row, accumulate, relu): `count` tiles, one below the other. `places` has three words for each
+        """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
+        start, start_row, accumulate, relu): `count` tiles, one below the other. `places` has three words for each
         vector: where it begins in the image and in c, and how many of its lanes are stored."""
         function, builder, vector = self.function(f"{TAPS}_{rows}x{vectors}", self.signatures[TAPS][2:])
-        count, k, a, a_row, a_offset, image, offset, places, c, c_row, *rest = function.args
+        count, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, *rest = function.args
         start, start_row, accumulate, relu = rest
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
         columns = [self.entry(builder, places, 3 * v) for v in range(vectors)]
@@ -73,7 +81,7 @@ class _Convolution(Emitter):
         masks = [vector.first_lanes(n) for n in lanes]
 
         def one_tile(_: ir.Value, carried: _Values) -> _Values:
-            a_tile, c_tile, start_tile = carried
+            a_tile, image, c_tile, start_tile = carried
             c_rows = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
             spots = [builder.gep(c_rows[r], [targets[v]]) for r, v in tile]
             with builder.if_else(accumulate) as (go_on, begin):
@@ -114,11 +122,12 @@ class _Convolution(Emitter):
                             vector.store(sums[i], spots[i], masks[v])
             return [
                 builder.gep(a_tile, [builder.mul(a_row, _word(rows))]),
+                builder.gep(image, [image_step]),
                 builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
                 builder.gep(start_tile, [builder.mul(start_row, _word(rows))]),
             ]
 
-        _loop(builder, count, [a, c, start], one_tile)
+        _loop(builder, count, [a, image, c, start], one_tile)
         builder.ret_void()
         return function
 
@@ -190,10 +199,10 @@ class _Convolution(Emitter):
             some = builder.select(builder.icmp_signed(">", last, _word(0)), _word(1), _word(0))
             return _loop(builder, some, carried, lambda _, carried: add(carried, mask))[2:]
 
-        sums = _loop(builder, lines, [vector.zero] * rows, line)
-        for r, total in enumerate(sums):
-            place = builder.gep(c, [_word(r)])
-            builder.store(builder.fadd(builder.load(place), vector.sum(total)), place)
+        places_of_c = [builder.gep(c, [_word(r * vector.width)]) for r in range(rows)]
+        sums = _loop(builder, lines, [vector.load(place) for place in places_of_c], line)
+        for place, total in zip(places_of_c, sums, strict=True):
+            vector.store(total, place)
         builder.ret_void()
         return function
 
@@ -226,17 +235,55 @@ class _Convolution(Emitter):
         _loop(builder, taps, [], tap)
         builder.ret_void()
 
-    def pad(self) -> None:
-        """pad_plane(rows, columns, top, bottom, left, right, image, image_row, out): see below."""
-        function, builder, vector = self.function(PAD, self.signatures[PAD])
+    def add(self) -> None:
+        """add_rows(taps, columns, columns_row, image, offset, pieces): see below."""
+        function, builder, vector = self.function(ADD, self.signatures[ADD])
+        taps, columns, columns_row, image, offset, pieces = function.args
+        counts = [self.entry(builder, pieces, i) for i in range(len(PIECES))]
+        pointers = [ir.VectorType(vector.element, max(vector.width // part, 1)).as_pointer() for part in PIECES]
+
+        def tap(i: ir.Value, _: _Values) -> _Values:
+            here = builder.gep(image, [self.entry(builder, offset, i)])
+            row = builder.gep(columns, [builder.mul(columns_row, i)])
+
+            def add(kind: ir.Type, place: ir.Value) -> _Values:
+                heads = (
+                    builder.gep(here, [self.entry(builder, place, 0)]),
+                    builder.gep(row, [self.entry(builder, place, 1)]),
+                )
+                target, source = (builder.bitcast(head, kind) for head in heads)
+                found, more = (builder.load(one, align=vector.size) for one in (target, source))
+                builder.store(builder.fadd(found, more), target, align=vector.size)
+                return [builder.gep(place, [_word(2)])]
+
+            place = builder.gep(pieces, [_word(len(PIECES))])
+            for count, kind in zip(counts, pointers, strict=True):
+                (place,) = _loop(builder, count, [place], lambda _, carried, kind=kind: add(kind, carried[0]))
+            return []
+
+        _loop(builder, taps, [], tap)
+        builder.ret_void()
+
+    def pad(self, name: str, step: int) -> None:
+        """name(rows, columns, top, bottom, left, right, image, image_row, out): see below."""
+        function, builder, vector = self.function(name, self.signatures[name])
         rows, columns, top, bottom, left, right, image, image_row, out = function.args
+        width = vector.width
+        lane_type = ir.VectorType(ir.IntType(32), width)
+        evens = ir.Constant(lane_type, list(range(0, 2 * width, 2)))
+        ends = ir.Constant(ir.VectorType(BIT, width), [lane % step == 0 for lane in range(width)])
 
         def strip(i: ir.Value, _: _Values) -> _Values:
-            begin = builder.mul(i, _word(vector.width))
-            inside = vector.first_lanes(builder.sub(right, begin))
-            outside = vector.first_lanes(builder.sub(left, begin))
-            mask = builder.and_(inside, builder.not_(outside))
+            begin = builder.mul(i, _word(width))
             kept = vector.first_lanes(builder.sub(columns, begin))
+            masks = []
+            for part in range(step):
+                low, high = (
+                    builder.sub(builder.mul(builder.sub(edge, begin), _word(step)), _word(part * width))
+                    for edge in (left, right)
+                )
+                inside = builder.and_(vector.first_lanes(high), builder.not_(vector.first_lanes(low)))
+                masks.append(builder.and_(inside, ends))
 
             def zero(_: ir.Value, carried: _Values) -> _Values:
                 vector.store(vector.zero, carried[0], kept)
@@ -244,40 +291,42 @@ class _Convolution(Emitter):
 
             def row(_: ir.Value, carried: _Values) -> _Values:
                 source, target = carried
-                vector.store(vector.load(source, mask), target, kept)
+                parts = [vector.load(builder.gep(source, [_word(n * width)]), mask) for n, mask in enumerate(masks)]
+                value = parts[0] if step == 1 else builder.shuffle_vector(*parts, evens)
+                vector.store(value, target, kept)
                 return [builder.gep(source, [image_row]), builder.gep(target, [columns])]
 
             (target,) = _loop(builder, top, [builder.gep(out, [begin])], zero)
-            source = builder.gep(image, [begin])
+            source = builder.gep(image, [builder.mul(begin, _word(step))])
             _, target = _loop(builder, builder.sub(bottom, top), [source, target], row)
             _loop(builder, builder.sub(rows, bottom), [target], zero)
             return []
 
-        vectors = builder.udiv(builder.add(columns, _word(vector.width - 1)), _word(vector.width))
+        vectors = builder.udiv(builder.add(columns, _word(width - 1)), _word(width))
         _loop(builder, vectors, [], strip)
         builder.ret_void()
 
 
 _library = VectorLibrary(_Convolution, __file__)
-_taps, _pixels, _dots, _copy, _pad = (_library[name] for name in _Convolution.signatures)
+_taps, _pixels, _dots, _copy, _add, _pad, _pad_two = (_library[name] for name in _Convolution.signatures)
 
 
 @kernel
 def _vector_tap_product(
-    m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row, accumulate, relu
+    m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate, relu
 ):
     # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
-    tiles = (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
+    tiles = m if image_step > 0 else (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
     rows = m // tiles
     higher = m - rows * tiles
     if higher > 0:
         _taps((
-            rows + 1, vectors, higher, k, a, a_row, a_offset, image, offset, places, c, c_row,
+            rows + 1, vectors, higher, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
             start, start_row, accumulate, relu,
         ))  # fmt: skip
     below = higher * (rows + 1)
     _taps((
-        rows, vectors, tiles - higher, k, at(a, below * a_row), a_row, a_offset, image, offset, places,
+        rows, vectors, tiles - higher, k, at(a, below * a_row), a_row, a_offset, image, image_step, offset, places,
         at(c, below * c_row), c_row, at(start, below * start_row), start_row, accumulate, relu,
     ))  # fmt: skip
 
@@ -306,17 +355,35 @@ def _vector_copy_rows(taps, runs, image, offset, out, out_row, places):
 
 
 @kernel
-def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row, out):
-    _pad((rows, columns, top, bottom, left, right, image, image_row, out))
+def _vector_add_rows(taps, columns, columns_row, image, offset, pieces):
+    _add((taps, columns, columns_row, image, offset, pieces))
+
+
+@kernel
+def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
+    for r in range(rows):
+        row, source = at(out, r * columns), at(image, (r - top) * image_row)
+        for j in range(columns):
+            row[j] = source[j * step] if top <= r < bottom and left <= j < right else like(row[j], 0)
+
+
+@kernel
+def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
+    if step == 1:
+        _pad((rows, columns, top, bottom, left, right, image, image_row, out))
+    elif step == 2:
+        _pad_two((rows, columns, top, bottom, left, right, image, image_row, out))
+    else:
+        _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out)
 
 
 @kernel
 def _plain_tap_product(
-    m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row, accumulate, relu
+    m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate, relu
 ):
     for r in range(m):
         for v in range(vectors):
-            source, row = at(image, places[3 * v]), at(c, r * c_row + places[3 * v + 1])
+            source, row = at(image, r * image_step + places[3 * v]), at(c, r * c_row + places[3 * v + 1])
             for j in range(places[3 * v + 2]):
                 row[j] = row[j] if accumulate else start[r * start_row]
             for i in range(k):
@@ -345,7 +412,7 @@ def _plain_pixel_dots(rows, lines, size, image, offset, grad, places, c):
         for i in range(lines):
             x, g = at(image, offset[r] + places[2 * i]), at(grad, places[2 * i + 1])
             for j in range(size):
-                c[r] += x[j] * g[j]
+                c[r * lanes(c) + j % lanes(c)] += x[j] * g[j]
 
 
 @kernel
@@ -358,21 +425,24 @@ def _plain_copy_rows(taps, runs, image, offset, out, out_row, places):
 
 
 @kernel
-def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, out):
-    for r in range(rows):
-        for j in range(columns):
-            inside = top <= r < bottom and left <= j < right
-            value = image[(r - top) * image_row + j] if inside else like(out[0], 0)
-            out[r * columns + j] = value
+def _plain_add_rows(taps, columns, columns_row, image, offset, pieces):
+    for i in range(taps):
+        row, place = at(columns, i * columns_row), len(PIECES)
+        for kind in range(len(PIECES)):
+            for _ in range(pieces[kind]):
+                target = at(image, offset[i] + pieces[place])
+                for n in range(max(lanes(row) // PIECES[kind], 1)):
+                    target[n] += row[pieces[place + 1] + n]
+                place += 2
 
 
 tap_product = _vector_tap_product if VECTOR_BITS else _plain_tap_product
 """
-Inside a kernel: ``tap_product(m, vectors, k, a, a_row, a_offset, image, offset, places, c, c_row, start, start_row,
-accumulate, relu)``. Vector v of row r of the result is
+Inside a kernel: ``tap_product(m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start,
+start_row, accumulate, relu)``. Vector v of row r of the result is
 
     start[r * start_row], or with `accumulate` what is in c,
-    + sum over i < k of a[r * a_row + a_offset[i]] * image[places[3 v] + offset[i] + lane],
+    + sum over i < k of a[r * a_row + a_offset[i]] * image[r * image_step + places[3 v] + offset[i] + lane],
 
 raised to zero with `relu`; its first ``places[3 v + 2]`` lanes go to ``c[r * c_row + places[3 v + 1]]``. Here and
 below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read.
@@ -386,10 +456,12 @@ Inside a kernel: ``pixel_product(m, vectors, k, image, offset, pixel, b, b_row, 
 """
 pixel_dots = _vector_pixel_dots if VECTOR_BITS else _plain_pixel_dots
 """
-Inside a kernel: ``pixel_dots(rows, lines, size, image, offset, grad, places, c)`` adds to ``c[r]``, for at most
-`DOT_HEIGHT` rows,
+Inside a kernel: ``pixel_dots(rows, lines, size, image, offset, grad, places, c)`` adds to the vector
+``c[r * lanes]``, for at most `DOT_HEIGHT` rows,
 
-    sum over i < lines, j < size of image[offset[r] + places[2 i] + j] * grad[places[2 i + 1] + j].
+    sum over i < lines, j < size of image[offset[r] + places[2 i] + j] * grad[places[2 i + 1] + j]
+
+in such a way that lane n gets the terms with j = n modulo the number of lanes.
 """
 copy_rows = _vector_copy_rows if VECTOR_BITS else _plain_copy_rows
 """
@@ -397,9 +469,15 @@ Inside a kernel: ``copy_rows(taps, runs, image, offset, out, out_row, places)`` 
 ``places[3 j + 2]`` numbers from ``image[offset[i] + places[3 j]]`` to ``out[i * out_row + places[3 j + 1]]``. Whole
 vectors are read and written, in the order of the runs.
 """
+add_rows = _vector_add_rows if VECTOR_BITS else _plain_add_rows
+"""
+Inside a kernel: ``add_rows(taps, columns, columns_row, image, offset, pieces)``, the way back of `copy_rows`. For
+every tap i and piece, ``columns[i * columns_row + source]`` and so on is added to ``image[offset[i] + target]`` and so
+on. `pieces` lists how many pieces there are of each of the sizes that `PIECES` names, then target and source of each.
+"""
 pad_plane = _vector_pad_plane if VECTOR_BITS else _plain_pad_plane
 """
-Inside a kernel: ``pad_plane(rows, columns, top, bottom, left, right, image, image_row, out)`` fills a plane with
-zeros, but lines [top, bottom) and columns [left, right) of it with the image. Column 0 of line `top` is
-``image[0]``; what lies left of column `left` is not read.
+Inside a kernel: ``pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out)`` fills a plane with
+zeros, but lines [top, bottom) and columns [left, right) of it with every step-th number of the image's lines. Column 0
+of line `top` is ``image[0]``; what lies left of column `left` is not read.
 """
