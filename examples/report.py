@@ -55,7 +55,7 @@ def percent(*keys: str) -> Callable[[Metrics], str]:
 
 def _pages(metrics: Metrics) -> str:
     return "; ".join(
-        f"{name}: {one['found']} of {one['written']} found, CNN {one['right']['cnn']:.3f}, MLP {one['right']['mlp']:.3f}"
+        f"{name}: {one['found']}/{one['written']} found, CNN {one['right']['cnn']:.3f}, MLP {one['right']['mlp']:.3f}"
         for name, one in metrics["pages"].items()
     )
 

@@ -79,14 +79,28 @@ def draw_page(text: list[str], data: images.Split, classes: list[str], seed: int
     return np.clip(noisy[..., None] * np.array([1.0, 0.97, 0.9]), 0, 1)
 
 
-def read(model: nn.Module, page: Page, classes: list[str]) -> list[str]:
-    """What the network takes the page's letters for, line by line, words parted by spaces."""
-    found = iter(training.predict(model, page.crops()).argmax(1).tolist())
+def read(model: nn.Module, page: Page, classes: list[str], by_words: bool = True) -> list[str]:
+    """What the network takes the page's letters for, line by line, words parted by spaces.
+
+    An O and a zero look alike, and so do I and 1. With `by_words` a word is all letters or all digits, whichever
+    the network finds likelier; else every letter is read for itself.
+    """
+    scores = iter(ag.log_softmax(training.predict(model, page.crops()), 1).numpy())
     limit = letters.word_gap(page.lines)
-    return [
-        " ".join("".join(classes[next(found)] for _ in word) for word in letters.in_words(line, limit))
-        for line in page.lines
-    ]
+    lines = []
+    for line in page.lines:
+        words = [[next(scores) for _ in word] for word in letters.in_words(line, limit)]
+        lines.append(" ".join(read_word(np.stack(word), classes, by_words) for word in words))
+    return lines
+
+
+def read_word(scores: np.ndarray, classes: list[str], by_words: bool) -> str:
+    """The likeliest word for the log-probabilities (letters of the word, classes)."""
+    digit = np.array([name.isdigit() for name in classes])
+    if by_words:
+        kinds = [np.where(kind, scores, -np.inf) for kind in (digit, ~digit)]
+        scores = max(kinds, key=lambda kind: kind.max(1).sum())
+    return "".join(classes[k] for k in scores.argmax(1))
 
 
 def characters(lines: list[str]) -> str:
@@ -161,11 +175,20 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         count = len(characters(page.truth))
         print(f"\n{page.name}: {len(page.boxes)} letters found, {count} written, {len(page.lines)} lines")
         texts = {name: read(model, page, data.classes) for name, model in models.items()}
+        alone = {
+            name: compare(read(model, page, data.classes, by_words=False), page.truth) for name, model in models.items()
+        }
         shares = {name: compare(lines, page.truth) for name, lines in texts.items()}
         for name, lines in texts.items():
-            print(f"  {name} reads {shares[name]:.1%} right")
+            print(f"  {name} reads {shares[name]:.1%} right ({alone[name]:.1%} letter by letter)")
             print("".join(f"    {line}\n" for line in lines), end="")
-        metrics["pages"][page.name] = {"found": len(page.boxes), "written": count, "right": shares, "texts": texts}
+        metrics["pages"][page.name] = {
+            "found": len(page.boxes),
+            "written": count,
+            "right": shares,
+            "right_letter_by_letter": alone,
+            "texts": texts,
+        }
         draw_boxes(page, texts["cnn"], shares, out / f"text_{page.name}.png")
     draw_crops(pages, models["cnn"], data, out / "text_crops.png")
     draw_failures(models["cnn"], data, out / "text_failures.png")
