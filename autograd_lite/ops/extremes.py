@@ -10,12 +10,11 @@ from ..kernels import discrete, reduce
 from ..tensor import Tensor, method
 from .arithmetic import where
 from .elementwise import constant
-from .inplace import take_positions
 from .pointwise import maximum, minimum
 from .primitive import expand_to, primitive
 from .reduction import Dim, axes_of, keep
-from .scatter import positions_along
-from .shape import Ints, data_of, flatten, numpy_names, reshape, result_type, view_of
+from .scatter import picked
+from .shape import Ints, data_of, flatten, numpy_names, reshape, result_type
 
 __all__ = [
     "amax", "amin", "aminmax", "argmax", "argmin", "max", "median", "min", "mode", "nanmedian", "quantile",
@@ -144,17 +143,14 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 def _chosen(kind: Any, x: Tensor, dim: int, keepdim: bool, index: np.ndarray, values: np.ndarray | None = None) -> Any:
     """The elements of `x` at `index` along `dim` (which `index` lacks), as a named tuple (values, indices)."""
     shape = x._data.shape
-    kept = (*shape[:dim], 1, *shape[dim + 1 :]) if shape else ()
-    if values is not None and not x.requires_grad:
-        picked = Tensor(values)
-    elif shape:
-        positions = positions_along(shape, dim, index.reshape(kept)).reshape(index.shape)
-        picked = take_positions(x, positions=positions)
-    else:
-        picked = x.clone()
-    if keepdim:
-        return kind(view_of(picked, shape=kept), Tensor(index.reshape(kept)))
-    return kind(picked, Tensor(index))
+    if not shape:
+        return kind(x.clone(), Tensor(index))
+    kept = (*shape[:dim], 1, *shape[dim + 1 :])
+    at = index.reshape(kept)
+    if values is None:
+        values = np.take_along_axis(x._data, at, dim)
+    reached = kept if keepdim else index.shape
+    return kind(picked(x, dim, at, values.reshape(reached)), Tensor(index.reshape(reached)))
 
 
 def _extreme(name: str, whole: Any, of_two: Any, kernel: Any, word: str, results: tuple[str, str, str]) -> Any:

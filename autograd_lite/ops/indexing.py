@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import indexing, memory
+from ..dtypes import INT64
+from ..kernels import discrete, indexing, memory
 from ..tensor import Tensor, method
 from .elementwise import cast, check_broadcast, constant, is_number
 from .inplace import check_inplace, copy_slices, inplace, put_positions, snapshot, write
@@ -251,6 +252,9 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
             return take_slice(self, index=(index, ...))
     elif kind is slice and self._data.ndim and index.step is None:
         return take_slice(self, index=(index, ...))
+    elif kind is Tensor and index._data.dtype is INT64 and index._data.ndim and self._data.ndim:
+        check_bounds(index._data, 0, self._data.shape[0])
+        return take_along(self, dim=0, index=index._data)
     basic, advanced = parse(self, index)
     x = self if basic is None and advanced else take_slice(self, index=basic or (...,))
     if not advanced:
@@ -307,6 +311,12 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     basic, advanced = parse(self, index)
     if not isinstance(value, Tensor):
         value = _value_for(self, value, (), "setitem")
+    if not advanced and 0 not in self._data.strides and not check_inplace("setitem", self, (value,)):
+        part = self._data if basic is None else self._data[basic]
+        value = _value_for(self, value, part.shape, "setitem")
+        np.copyto(part, value._data if value._data.dtype is part.dtype else discrete.cast(value._data, part.dtype))
+        self._bump()
+        return
     view = self if basic is None else take_slice(self, index=basic)
     if not advanced:
         view.copy_(_value_for(view, value, view._data.shape, "setitem"))

@@ -13,7 +13,7 @@ from ..kernels import gemm as products
 from ..tensor import Tensor, method
 from .elementwise import check_broadcast
 from .inplace import inplace
-from .primitive import expand_to, primitive
+from .primitive import PrimitiveNode, expand_to, primitive, refuse_inference
 from .rearrange import roll
 from .reduction import sum
 from .shape import Ints, adjoint, data_of, permute, reshape, t, unsqueeze, view_of
@@ -48,6 +48,45 @@ def _(g: np.ndarray, b: np.ndarray) -> np.ndarray:
 @_mm.fused("b")
 def _(g: np.ndarray, a: np.ndarray) -> np.ndarray:
     return products.gemm(a.T, g)
+
+
+class MmNode(PrimitiveNode):
+    """A recorded product of two matrices: as `PrimitiveNode`, with less Python for the most frequent case."""
+
+    __slots__ = ()
+
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        if state.enabled or wanted is not None:
+            return PrimitiveNode.propagate(self, gradient, wanted)
+        saved = self._unpack()
+        g = gradient._data
+        if len(saved) == 2:
+            b, a = saved
+            return Tensor(products.gemm(g, b._data.T)), Tensor(products.gemm(a._data.T, g))
+        if self.inputs[0] is not None:
+            return Tensor(products.gemm(g, saved[0]._data.T)), None
+        return None, Tensor(products.gemm(saved[0]._data.T, g))
+
+
+def _record(out: Tensor, a: Tensor, b: Tensor) -> None:
+    """Give `out`, the product of `a` and `b`, its node, if it is to have one."""
+    if a._base is not None:
+        a._refresh()
+    if b._base is not None:
+        b._refresh()
+    needs = (a._requires_grad, b._requires_grad)
+    if needs == (True, True):
+        inputs, saved = (a._node or a, b._node or b), (b, a)
+    elif needs[0]:
+        inputs, saved = (a._node or a, None), (b,)
+    elif needs[1]:
+        inputs, saved = (None, b._node or b), (a,)
+    else:
+        return
+    if a._inference or b._inference:
+        refuse_inference("mm")
+    out._node = MmNode(_mm, _mm.plan(needs), inputs, saved, None, None)
+    out._requires_grad = True
 
 
 @primitive(name="bmm")
@@ -147,14 +186,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         plain = False
     if plain:
         out = Tensor(products.gemm(a, b))
-        if input._requires_grad or other._requires_grad or input._base is not None or other._base is not None:
-            if state.enabled:
-                input._refresh()
-                other._refresh()
-                if input._requires_grad or other._requires_grad:
-                    _mm.record(out, (input, other), {}, {})
-                return out
-        if state.inference:
+        if state.enabled:
+            _record(out, input, other)
+        elif state.inference:
             out._inference = True
         return out
     return _matmul(input, other)

@@ -23,12 +23,14 @@ __all__ = [
 ]  # fmt: skip
 
 Dim = int | Sequence[int] | None
+EVERY = [tuple(range(n)) for n in range(65)]
+"""For each number of dimensions, all of them."""
 
 
 def axes_of(x: Tensor, dim: Dim) -> Ints:
     """The dimensions to reduce: all for None or an empty sequence."""
     if dim is None or dim == () or dim == []:
-        return tuple(range(x._data.ndim))
+        return EVERY[x._data.ndim]
     axes = dims_of(x, dim)
     return axes if x._data.ndim else ()
 

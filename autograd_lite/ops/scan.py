@@ -10,10 +10,10 @@ from .. import dtypes
 from ..kernels import memory, reduce, scan
 from ..tensor import Tensor, method
 from .elementwise import cast
-from .inplace import inplace, take_positions
+from .inplace import inplace
 from .joining import cat
 from .primitive import primitive
-from .scatter import positions_along
+from .scatter import picked
 from .shape import data_of, numpy_names, result_type
 from .views import narrow
 
@@ -141,10 +141,7 @@ def _running(name: str, smallest: bool, doc: str, example: tuple[str, str, str])
         data = data_of(name, input)
         dim = input._dim(dim)
         values, indices = scan.running_extreme(data, dim, smallest)
-        if not input.requires_grad:
-            return kind(Tensor(values), Tensor(indices))
-        positions = positions_along(data.shape, dim, indices)
-        return kind(take_positions(input, positions=positions), Tensor(indices))
+        return kind(picked(input, dim, indices, values), Tensor(indices))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"""The {doc} element so far along `dim`, and its index (the last, of equals).

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.grad_mode import state
 from ..kernels import discrete
 from ..tensor import Tensor, method
 from .arithmetic import where
 from .elementwise import cast, check_broadcast, constant, is_number
 from .indexing import check_bounds, vector_index
 from .inplace import copy_slices, inplace, put_positions, take_positions
-from .primitive import expand_to
+from .primitive import expand_to, primitive
 from .shape import Ints, data_of, positions_of, view_of
 
 __all__ = [
@@ -33,6 +34,29 @@ def positions_along(shape: Ints, dim: int, index: np.ndarray) -> np.ndarray:
         positions = positions + along * step
         step *= shape[d]
     return np.broadcast_to(positions, index.shape)
+
+
+@primitive(name="gather")
+def take_at(x: np.ndarray, *, dim: int, index: np.ndarray) -> np.ndarray:
+    """The elements of `x` along `dim` at `index`, which has the dimensions of `x`."""
+    return x.reshape(-1)[positions_along(x.shape, dim, index), ...] if x.ndim else x.reshape(index.shape)
+
+
+@take_at.derivative("x")
+def _(g: Tensor, x_shape: Ints, *, dim: int, index: np.ndarray) -> Tensor:
+    positions = positions_along(x_shape, dim, index) if x_shape else np.zeros(g._data.shape, np.int64)
+    return put_positions(g, positions=positions.reshape(g._data.shape), shape=x_shape)
+
+
+def picked(x: Tensor, dim: int, index: np.ndarray, values: np.ndarray) -> Tensor:
+    """`values`, which were found in `x` along `dim` at `index`, as a tensor with its place in the graph."""
+    out = Tensor(values)
+    if state.enabled:
+        if x.requires_grad:
+            take_at.record(out, (x,), {}, {"dim": dim, "index": index})
+    else:
+        out._inference = state.inference
+    return out
 
 
 def _index_for(op: str, x: Tensor, dim: int, index: Any, source: Ints | None = None) -> np.ndarray:
@@ -90,7 +114,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     data_of("gather", input)
     dim = input._dim(dim)
     array = _index_for("gather", input, dim, index)
-    return take_positions(input, positions=_positions(input._data.shape, dim, array))
+    if array.size == 0:
+        return take_positions(input, positions=array)
+    return take_at(input, dim=dim, index=array)
 
 
 def _positions(shape: Ints, dim: int, index: np.ndarray) -> np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor, method
-from .inplace import take_positions
-from .scatter import positions_along
+from .scatter import take_at
 from .shape import data_of, numpy_names, result_type
 
 __all__ = ["argsort", "kthvalue", "msort", "sort", "topk", "unique", "unique_consecutive"]
@@ -29,9 +28,7 @@ def _order(data: np.ndarray, dim: int, descending: bool) -> np.ndarray:
 
 
 def _at(x: Tensor, dim: int, index: np.ndarray) -> Tensor:
-    if not x._data.ndim:
-        return x.clone()
-    return take_positions(x, positions=positions_along(x._data.shape, dim, index))
+    return take_at(x, dim=dim, index=index) if x._data.ndim else x.clone()
 
 
 @numpy_names
