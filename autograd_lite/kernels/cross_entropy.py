@@ -46,7 +46,7 @@ class Saved(NamedTuple):
     divisor: np.ndarray
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _total(values: Any) -> Any:
     """Sum, in blocks."""
     total = values.dtype.type(0)
@@ -81,7 +81,7 @@ def _upstream(g: Any, divisor: Any, k: int) -> Any:
 # --- targets that are classes ------------------------------------------------------------------------
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _class_lines(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, ignored: int,
     smoothing: float, weights: float,
@@ -129,7 +129,7 @@ def _class_along(
     return _finish(losses, kept, result, divisor, reduction, True)
 
 
-@kernel
+@kernel(internal=True)
 def _class_patches(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, inner: int, width: int,
     ignored: int, smoothing: float, weights: float,
@@ -186,7 +186,7 @@ def _class_across(
     return _finish(losses, kept, result, divisor, reduction, True)
 
 
-@kernel
+@kernel(internal=True)
 def _class_backward_lines(
     part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int,
     ignored: int, smoothing: float, weights: float,
@@ -230,7 +230,7 @@ def _class_backward_along(
     )
 
 
-@kernel
+@kernel(internal=True)
 def _class_backward_patches(
     part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, scratch: Any, n: int,
     inner: int, width: int, ignored: int, smoothing: float, weights: float,
@@ -284,7 +284,7 @@ def _class_backward_across(
 # --- targets that are probabilities ------------------------------------------------------------------
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _share_lines(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, smoothing: float
 ) -> None:
@@ -317,7 +317,7 @@ def _share_along(
     return _finish(losses, kept, result, divisor, reduction, False)
 
 
-@kernel
+@kernel(internal=True)
 def _share_backward_lines(
     part: int, g: Any, x: Any, target: Any, weight: Any, kept: Any, divisor: Any, dx: Any, n: int, count: int,
     smoothing: float,

@@ -120,7 +120,7 @@ def _finish(c, c_row, bias, biased, rows, columns, activation):
                 row[j] = special.tanh(row[j])
 
 
-@kernel
+@kernel(internal=True)
 def _copy_part(part, a_parts, b_chunks, dot, a, a_col, a_copy, a_copy_row, b, b_row, b_col, b_copy, m, n, k):
     """Copy a part of A into rows, or a part of B into panels (into rows of its transpose for dot products)."""
     if part < a_parts:
@@ -143,7 +143,7 @@ def _copy_part(part, a_parts, b_chunks, dot, a, a_col, a_copy, a_copy_row, b, b_
                 target[p * panel + i] = source[p * b_row + i]
 
 
-@kernel
+@kernel(internal=True)
 def _block_part(
     part, grid_rows, grid_columns, unit, dot, a, a_row, a_col, b, b_row, b_panel, c, c_row, bias, biased, m, n, k,
     row_chunk, depth_chunk, accumulate, finish, activation,
@@ -172,13 +172,13 @@ def _block_part(
         _finish(place, c_row, at(bias, left), biased, bottom - top, right - left, activation)
 
 
-@kernel
+@kernel(internal=True)
 def _buffer_size(plan, panel):
     _, pack_a, pack_b, m_block, n_block, k_block, _, _, _ = plan
     return m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
 
 
-@kernel
+@kernel(internal=True)
 def _multiply(plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, accumulate, activation, buffer):
     """`buffer` has room for the copies that `plan` asks for."""
     dot, pack_a, pack_b, m_block, n_block, k_block, grid_rows, grid_columns, unit = plan
@@ -217,7 +217,7 @@ def _multiply(plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, 
 OK, MISMATCH, UNSUITABLE = 0, 1, 2
 
 
-@kernel
+@kernel(internal=True)
 def _strides(a, b, m, n, k, size):
     """Strides in elements, made regular where an extent of 0 or 1 leaves them open; the last is whether they do."""
     a_row, a_col = a.strides[a.ndim - 2] // size, a.strides[a.ndim - 1] // size
@@ -257,7 +257,7 @@ def _gemm(a, b, c, bias, accumulate, activation):
     return OK
 
 
-@kernel
+@kernel(internal=True)
 def _batch_part(
     part, shares, plan, a, a_item, a_row, a_col, b, b_item, b_row, b_col, c, bias, biased, m, n, k, accumulate,
     activation,

@@ -53,7 +53,7 @@ def _parts(things: int, elements: int) -> int:
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _take_part(part, parts, outer, n, inner, x, index, out):
     count = index.size
     width = np.uint64(inner)
@@ -69,7 +69,7 @@ def _take(parts, outer, n, inner, x, index, out):
     parallel_for(_take_part, parts, (parts, outer, n, inner, x, index, out))
 
 
-@kernel
+@kernel(internal=True)
 def _add_part(part, blocks, n, inner, index, values, out):
     o, block = part // blocks, part % blocks
     begin, end = inner * block // blocks, inner * (block + 1) // blocks
@@ -139,7 +139,7 @@ def add_along(out: np.ndarray, dim: int, index: np.ndarray, values: np.ndarray) 
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _gather_part(part, parts, x, before, after, stride, index, out):
     outer, inner = before.size, after.size
     middle = index.size // (outer * inner)
@@ -155,7 +155,7 @@ def _gather(parts, x, before, after, stride, index, out):
     parallel_for(_gather_part, parts, (parts, x, before, after, stride, index, out))
 
 
-@kernel
+@kernel(internal=True)
 def _scatter_part(part, parts, before, after, stride, index, values, out):
     outer, inner = before.size, after.size
     rows = index.size // (outer * inner)

@@ -40,7 +40,7 @@ def _parts(things: int, elements: int) -> int:
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _spread(values, first, channels, work, at, size):
     """Give every element of a tile its channel's value."""
     span = np.uint64(size // channels)
@@ -52,7 +52,7 @@ def _spread(values, first, channels, work, at, size):
             at += np.uint64(1)
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _fold(work, at, size, channels, sums, first):
     """Add every element of a tile to its channel's sum."""
     span = np.uint64(size // channels)
@@ -64,7 +64,7 @@ def _fold(work, at, size, channels, sums, first):
         sums[first + c] += total
 
 
-@kernel
+@kernel(internal=True)
 def _add_moments(x, start, pitch, count, work, size):
     """Sums over the count of ``d = x - mean`` and of its square; two rows at a time spare memory traffic."""
     size = np.uint64(size)
@@ -84,7 +84,7 @@ def _add_moments(x, start, pitch, count, work, size):
             work[second + j] += d * d + e * e
 
 
-@kernel
+@kernel(internal=True)
 def _scale_rows(x, start, pitch, count, work, size, relu, out):
     zero = x.dtype.type(0)
     scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
@@ -95,7 +95,7 @@ def _scale_rows(x, start, pitch, count, work, size, relu, out):
             out[at + j] = zero if relu & (y < zero) else y
 
 
-@kernel
+@kernel(internal=True)
 def _batch_part(part, parts, count, channels, span, eps, relu, train, x, weight, bias, mean, rstd, var, out):
     pitch = channels * span
     zero, one = x.dtype.type(0), x.dtype.type(1)
@@ -155,7 +155,7 @@ def _batch(
             running_var[c] += new * (var[c] * unbiased - running_var[c])
 
 
-@kernel
+@kernel(internal=True)
 def _add_gradients(grad, x, start, pitch, count, work, size, relu):
     """Sums over the count of the gradient before the ReLU and of its product with ``x - mean``."""
     zero = x.dtype.type(0)
@@ -174,7 +174,7 @@ def _add_gradients(grad, x, start, pitch, count, work, size, relu):
             work[second + j] += g * d
 
 
-@kernel
+@kernel(internal=True)
 def _gradient_rows(grad, x, start, pitch, count, work, size, relu, dx):
     zero = x.dtype.type(0)
     scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
@@ -187,7 +187,7 @@ def _gradient_rows(grad, x, start, pitch, count, work, size, relu, dx):
             dx[at + j] = work[scale + j] * g + (work[slope + j] * d + work[level + j])
 
 
-@kernel
+@kernel(internal=True)
 def _batch_backward_part(
     part, parts, count, channels, span, relu, train, grad, x, weight, bias, mean, rstd, dx, dweight, dbias
 ):
@@ -240,7 +240,7 @@ def _batch_backward(
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel(reassociate=True, inline=True)
+@kernel(reassociate=True, inline=True, internal=True)
 def _row_moments(x, at, size, mean):
     first = x.dtype.type(0)
     second = x.dtype.type(0)
@@ -251,7 +251,7 @@ def _row_moments(x, at, size, mean):
     return first, second
 
 
-@kernel
+@kernel(internal=True)
 def _rows_part(part, parts, rows, groups, channels, span, eps, centred, x, weight, bias, mean, rstd, out):
     begin, end = rows * part // parts, rows * (part + 1) // parts
     size = np.uint64(channels * span)
@@ -290,7 +290,7 @@ def _rows(parts, rows, groups, channels, span, eps, centred, x, weight, bias, me
     parallel_for(_rows_part, parts, args)
 
 
-@kernel(reassociate=True, inline=True)
+@kernel(reassociate=True, inline=True, internal=True)
 def _row_gradients(grad, x, at, size, weight, kind, mean):
     """Sums over a row of span one of ``g = grad * weight`` and of its product with ``x - mean``."""
     first, second = x.dtype.type(0), x.dtype.type(0)
@@ -301,7 +301,7 @@ def _row_gradients(grad, x, at, size, weight, kind, mean):
     return first, second
 
 
-@kernel(reassociate=True, inline=True)
+@kernel(reassociate=True, inline=True, internal=True)
 def _run_gradients(grad, x, at, span, mean):
     """Sums over one run of the gradient and of its product with ``x - mean``."""
     first, second = x.dtype.type(0), x.dtype.type(0)
@@ -312,7 +312,7 @@ def _run_gradients(grad, x, at, span, mean):
     return first, second
 
 
-@kernel
+@kernel(internal=True)
 def _rows_backward_part(
     part, parts, rows, groups, channels, span, centred, grad, x, weight, mean, rstd, dx, dweight, dbias
 ):
@@ -376,7 +376,7 @@ def _rows_backward(
 
 
 def _flat(array: np.ndarray | None, fill: float, size: int, like: np.ndarray) -> np.ndarray:
-    return np.full(size, fill, like.dtype) if array is None else array
+    return np.full(size, fill, like.dtype) if array is None else np.ascontiguousarray(array)
 
 
 def _check_channels(name: str, x: np.ndarray, arrays: dict[str, np.ndarray | None], size: int) -> None:

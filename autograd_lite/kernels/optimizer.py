@@ -227,7 +227,7 @@ def _locate(chunk: int, arrays: int, width: int) -> tuple[int, int, int]:
 # ---------------------------------------------------------------------------------------------- SGD
 
 
-@kernel
+@kernel(internal=True)
 def _sgd_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, sign, decay = real(h[0]), real(h[1]), real(h[2])
@@ -249,7 +249,7 @@ def _sgd(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     return chunks
 
 
-@kernel
+@kernel(internal=True)
 def _momentum_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, sign, decay, momentum, fresh, nesterov = (
@@ -282,7 +282,7 @@ def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 # --------------------------------------------------------------------------------------------- Adam
 
 
-@kernel
+@kernel(internal=True)
 def _adam_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     beta2, eps, sign = real(h[2]), real(h[3]), real(h[6])
@@ -334,7 +334,7 @@ def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 # ------------------------------------------------------------------------------ RMSprop and Adagrad
 
 
-@kernel
+@kernel(internal=True)
 def _rmsprop_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, alpha, fresh, eps, decay, momentum, centered, sign, zero = (
@@ -380,7 +380,7 @@ def _rmsprop(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     return chunks
 
 
-@kernel
+@kernel(internal=True)
 def _adagrad_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     eps, decay, sign = real(h[2]), real(h[3]), real(h[4])
@@ -410,7 +410,7 @@ def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 # ------------------------------------------------------------------------------- Norms and clipping
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _norm_part(part: int, parts: int, chunks: int, arrays: int, order: float, sums: np.ndarray) -> None:
     """For each chunk the sum of ``abs(g)**order``; for an infinite order the largest or smallest."""
     real = sums.dtype.type
@@ -460,7 +460,7 @@ def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
     return chunks
 
 
-@kernel
+@kernel(internal=True)
 def _rescale_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     factor, limit = real(h[0]), real(h[1])

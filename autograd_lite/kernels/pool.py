@@ -103,7 +103,7 @@ def _is_2x2(shape: Ints, window: Ints, stride: Ints, padding: Ints, dilation: In
     )
 
 
-@kernel
+@kernel(internal=True)
 def _spread_row(source, stride, target):
     if stride == 1:
         for j in range(target.size):
@@ -116,13 +116,13 @@ def _spread_row(source, stride, target):
             target[j] = source[stride * j]
 
 
-@kernel
+@kernel(internal=True)
 def _collect_row(source, stride, target):
     for j in range(source.size):
         target[stride * j] = source[j]
 
 
-@kernel
+@kernel(internal=True)
 def _spread(geometry, phases, x, volume, backward):
     """Copy one plane into `volume`, padded and parted by the window's place modulo the stride.
 
@@ -155,7 +155,7 @@ def _spread(geometry, phases, x, volume, backward):
                     high += 1
 
 
-@kernel(inline=True)
+@kernel(inline=True, internal=True)
 def _tap_offset(geometry, phases, kh, kw):
     """Where in a parted plane the elements of tap (kh, kw) begin."""
     h, w = kh * geometry[5, 1], kw * geometry[5, 2]
@@ -169,7 +169,7 @@ def _tap_offset(geometry, phases, kh, kw):
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _max_2x2_part(part, parts, planes, height, width, x, out, where):
     rows, columns = height // 2, width // 2
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
@@ -183,7 +183,7 @@ def _max_2x2(parts, planes, height, width, x, out, where):
     parallel_for(_max_2x2_part, parts, (parts, planes, height, width, x, out, where))
 
 
-@kernel
+@kernel(internal=True)
 def _max_2x2_backward_part(part, parts, planes, height, width, grad, where, dx):
     rows, columns = height // 2, width // 2
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
@@ -208,7 +208,7 @@ def _max_2x2_backward(parts, planes, height, width, grad, where, dx):
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _max_tap(values, tap, best, found):
     for q in range(best.size):
         value = values[q]
@@ -217,7 +217,7 @@ def _max_tap(values, tap, best, found):
         found[q] = tap if take else found[q]
 
 
-@kernel
+@kernel(internal=True)
 def _first_tap(extents, window, steps, d, h, w):
     """Number of the first tap inside the input, for a window that starts at (d, h, w); -1 if there is none."""
     for kd in range(window[0]):
@@ -230,7 +230,7 @@ def _first_tap(extents, window, steps, d, h, w):
     return -1
 
 
-@kernel
+@kernel(internal=True)
 def _max_part(part, parts, planes, geometry, phases, x, out, where):
     depth, height, width = geometry[0]
     levels, rows, columns = geometry[1]
@@ -283,7 +283,7 @@ def _max(parts, planes, geometry, phases, x, out, where):
     parallel_for(_max_part, parts, (parts, planes, geometry, phases, x, out, where))
 
 
-@kernel
+@kernel(internal=True)
 def _adaptive_max_part(part, parts, planes, extents, starts, ends, x, out, where):
     depth, height, width = extents[0]
     levels, rows, columns = extents[1]
@@ -314,7 +314,7 @@ def _adaptive_max(parts, planes, extents, starts, ends, x, out, where):
     parallel_for(_adaptive_max_part, parts, (parts, planes, extents, starts, ends, x, out, where))
 
 
-@kernel
+@kernel(internal=True)
 def _max_backward_part(part, parts, planes, volume, count, grad, where, dx):
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
         target = dx[plane * volume : (plane + 1) * volume]
@@ -342,7 +342,7 @@ def _add(values, total):
         total[q] += values[q]
 
 
-@kernel
+@kernel(internal=True)
 def _mean_part(part, parts, planes, geometry, phases, weights, x, out):
     depth, height, width = geometry[0]
     levels, rows, columns = geometry[1]
@@ -375,7 +375,7 @@ def _mean(parts, planes, geometry, phases, weights, x, out):
     parallel_for(_mean_part, parts, (parts, planes, geometry, phases, weights, x, out))
 
 
-@kernel
+@kernel(internal=True)
 def _mean_backward_part(part, parts, planes, geometry, phases, weights, grad, dx):
     depth, height, width = geometry[0]
     levels, rows, columns = geometry[1]
@@ -407,7 +407,7 @@ def _mean_backward(parts, planes, geometry, phases, weights, grad, dx):
     parallel_for(_mean_backward_part, parts, (parts, planes, geometry, phases, weights, grad, dx))
 
 
-@kernel
+@kernel(internal=True)
 def _adaptive_mean_part(part, parts, planes, extents, starts, ends, x, out, backward):
     depth, height, width = extents[0]
     levels, rows, columns = extents[1]

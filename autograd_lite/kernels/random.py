@@ -134,7 +134,7 @@ def _filler(convert: Any) -> Any:
 _fill_uniform, _fill_normal = _filler(_uniform), _filler(_normal)
 
 
-@kernel
+@kernel(internal=True)
 def _dropout_part(part: int, x: Any, out: Any, p: float, seed: int, block: int) -> None:
     words = np.empty(WORDS, np.uint32)
     threshold = np.uint32(p * 4294967296.0)
@@ -156,13 +156,13 @@ def _dropout(x: Any, out: Any, p: float, seed: int, block: int) -> None:
         parallel_for(_dropout_part, parts, (x, out, p, seed, block))
 
 
-@kernel(inline=True)
+@kernel(inline=True, internal=True)
 def _share(high: Any, low: Any, span: Any) -> Any:
     """floor(span * r), where r in [0, 1) has the bits of the words high and low; span <= 2**32."""
     return (high * span + (low * span >> _HALF)) >> _HALF
 
 
-@kernel(inline=True)
+@kernel(inline=True, internal=True)
 def _high_half(a: Any, b: Any) -> Any:
     """The upper 64 bits of the product of two 64-bit words."""
     a0, a1, b0, b1 = a & _WORD, a >> _HALF, b & _WORD, b >> _HALF
@@ -170,7 +170,7 @@ def _high_half(a: Any, b: Any) -> Any:
     return a1 * b1 + (middle >> _HALF) + ((a0 * b1 + (middle & _WORD)) >> _HALF)
 
 
-@kernel
+@kernel(internal=True)
 def _integers_part(part: int, out: Any, low: int, span: int, seed: int, block: int, tiles: int) -> None:
     words = np.empty(WORDS, np.uint32)
     wide = np.uint64(np.int64(span))

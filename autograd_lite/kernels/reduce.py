@@ -400,7 +400,7 @@ GROUP = 128
 """Elements among which the index of an extreme is looked for at the end."""
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _best_in_lines(part: int, x: Any, values: Any, indices: Any, n: int, count: int, flip: bool) -> None:
     for o in range(part * count, builtins.min(values.size, (part + 1) * count)):
         best = x[o * n]
@@ -427,7 +427,7 @@ def _best_in_lines(part: int, x: Any, values: Any, indices: Any, n: int, count: 
         indices[o] = at
 
 
-@kernel
+@kernel(internal=True)
 def _best_in_patches(
     part: int, x: Any, values: Any, indices: Any, n: int, inner: int, columns: int, count: int, flip: bool
 ) -> None:
@@ -513,7 +513,7 @@ RESTART = 128
 """Elements that a running sum adds up one by one."""
 
 
-@kernel
+@kernel(internal=True)
 def _scan_lines(part: int, x: Any, out: Any, n: int, count: int, reverse: bool, product: bool) -> None:
     """Running sums restart every 128 elements, on top of what came before."""
     T = x.dtype.type
@@ -540,7 +540,7 @@ def _scan_along(x: Any, out: Any, n: int, reverse: bool, product: bool) -> None:
     parallel_for(_scan_lines, (lines + count - 1) // count, (x, out, n, count, reverse, product))
 
 
-@kernel
+@kernel(internal=True)
 def _scan_patches(
     part: int, x: Any, out: Any, sums: Any, n: int, inner: int, columns: int, reverse: bool, product: bool
 ) -> None:

@@ -15,7 +15,7 @@ SERIAL_BELOW = 32768
 SPAN = 16384
 
 
-@kernel
+@kernel(internal=True)
 def _recurrence_part(part: int, a: Any, b: Any, out: Any, n: int, inner: int, count: int, reverse: bool) -> None:
     for line in range(part * count, min(b.size // n, (part + 1) * count)):
         o = line // inner

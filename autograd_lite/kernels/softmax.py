@@ -34,12 +34,12 @@ def _folded(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
     return (shape[axis], math.prod(shape[axis + 1 :])) if shape else (1, 1)
 
 
-@kernel(inline=True)
+@kernel(inline=True, internal=True)
 def lines_per_part(x: Any, n: int) -> int:
     return max(1, x.size // n if x.size < SERIAL_BELOW else SPAN // n)
 
 
-@kernel(inline=True)
+@kernel(inline=True, internal=True)
 def columns_per_patch(n: int, inner: int) -> int:
     return min(inner, max(64, PATCH // n // 16 * 16))
 
@@ -60,7 +60,7 @@ def _dot(a: Any, b: Any) -> Any:
     return s
 
 
-@kernel(reassociate=True, inline=True)
+@kernel(reassociate=True, inline=True, internal=True)
 def sum_of_exponentials(line: Any, m: Any) -> Any:
     s = line.dtype.type(0)
     for i in range(line.size):
@@ -71,14 +71,14 @@ def sum_of_exponentials(line: Any, m: Any) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(internal=True)
 def _subtract_in_turn(line: Any, m: Any, s: Any, out: Any) -> None:
     """The difference from the peak first, which is exact near it; reassociated, m + s would round `s` away."""
     for i in range(line.size):
         out[i] = (line[i] - m) - s
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: bool) -> None:
     one = x.dtype.type(1)
     for k in range(part * count, min(x.size // n, (part + 1) * count)):
@@ -104,7 +104,7 @@ def _softmax_along(x: Any, y: Any, n: int, logarithm: bool) -> None:
     parallel_for(_softmax_lines, (lines + count - 1) // count, (x, y, n, count, logarithm))
 
 
-@kernel
+@kernel(internal=True)
 def largest_in_columns(x: Any, m: Any, start: int, n: int, inner: int) -> None:
     first = x[start : start + m.size]
     for j in range(m.size):
@@ -115,7 +115,7 @@ def largest_in_columns(x: Any, m: Any, start: int, n: int, inner: int) -> None:
             m[j] = maximum(m[j], row[j])
 
 
-@kernel
+@kernel(internal=True)
 def sum_exponentials_in_columns(x: Any, m: Any, s: Any, start: int, n: int, inner: int) -> None:
     for j in range(m.size):
         s[j] = like(s[j], 0)
@@ -125,7 +125,7 @@ def sum_exponentials_in_columns(x: Any, m: Any, s: Any, start: int, n: int, inne
             s[j] += exp(row[j] - m[j])
 
 
-@kernel
+@kernel(internal=True)
 def _softmax_patches(part: int, x: Any, y: Any, scratch: Any, n: int, inner: int, width: int, logarithm: bool) -> None:
     patches = (inner + width - 1) // width
     o = part // patches
@@ -170,7 +170,7 @@ def _softmax_across(x: Any, y: Any, scratch: Any, n: int, inner: int, logarithm:
         parallel_for(_softmax_patches, parts, (x, y, scratch, n, inner, width, logarithm))
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _backward_lines(part: int, g: Any, y: Any, dx: Any, n: int, count: int, logarithm: bool) -> None:
     for k in range(part * count, min(y.size // n, (part + 1) * count)):
         gk, yk, out = g[k * n : (k + 1) * n], y[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
@@ -193,7 +193,7 @@ def _backward_along(g: Any, y: Any, dx: Any, n: int, logarithm: bool) -> None:
     parallel_for(_backward_lines, (lines + count - 1) // count, (g, y, dx, n, count, logarithm))
 
 
-@kernel
+@kernel(internal=True)
 def _backward_patches(
     part: int, g: Any, y: Any, dx: Any, sums: Any, n: int, inner: int, width: int, logarithm: bool
 ) -> None:
