@@ -170,7 +170,7 @@ def _start(bias: np.ndarray | None, channels: int, like: np.ndarray, name: str) 
         raise RuntimeError(
             f"{name}: expected bias to be {like.dtype} of shape ({channels},), got {bias.dtype} of shape {bias.shape}"
         )
-    return bias, 1
+    return np.ascontiguousarray(bias), 1
 
 
 def _same_dtype(name: str, x: np.ndarray, w: np.ndarray) -> None:

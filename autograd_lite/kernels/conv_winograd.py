@@ -28,8 +28,8 @@ STRIP = 64
 # A plan begins with these fields; tables follow, to which the fields named AT point.
 (
     IMAGES, GROUPS, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TOGETHER, STRIPS, TILES, PIXELS, OUT_PIXELS,
-    PARTS, AT_STRIPS, AT_PATCHES, AT_OUTPUTS, FIELDS,
-) = range(16)  # fmt: skip
+    PARTS, AT_STRIPS, FIELDS,
+) = range(14)  # fmt: skip
 
 
 def suits_winograd(images: int, channels: int, out_channels: int, grid: Ints) -> bool:
@@ -53,52 +53,45 @@ def winograd_plan(
     together = max(1, min(images, STRIP // (rows * columns)))
     deep = rows if together > 1 else max(1, min(rows, round(STRIP / columns)))
     strips: list[list[int]] = []
-    patches: list[int] = []
-    outputs: list[int] = []
-    most = most_out = most_tiles = 0
+    tables: list[np.ndarray] = []
+    known: dict[tuple[int, ...], tuple[int, int]] = {}  # strips inside the image share their tables
+    size = 0
     for top in range(0, rows, deep):
         here = min(deep, rows - top)
-        first = max(0, 2 * top - padding[0])
-        last = min(height, 2 * (top + here) - padding[0] + 2)
+        first, last = max(0, 2 * top - padding[0]), min(height, 2 * (top + here) - padding[0] + 2)
         first_out, last_out = 2 * top, min(out_height, 2 * (top + here))
-        strips.append(
-            [here * columns, first * width, max(last - first, 0) * width, first_out * out_width,
-             (last_out - first_out) * out_width, len(patches), len(outputs)]
-        )  # fmt: skip
-        most = max(most, together * strips[-1][2])
-        most_out = max(most_out, together * strips[-1][4])
-        most_tiles = max(most_tiles, together * strips[-1][0])
-        for image in range(together):
-            for row in range(top, top + here):
-                for column in range(columns):
-                    for i in range(4):
-                        for j in range(4):
-                            y, x = 2 * row + i - padding[0], 2 * column + j - padding[1]
-                            inside = 0 <= y < height and 0 <= x < width
-                            patches.append(image * strips[-1][2] + (y - first) * width + x if inside else -1)
-                    for i in range(2):
-                        for j in range(2):
-                            y, x = 2 * row + i, 2 * column + j
-                            inside = y < out_height and x < out_width
-                            outputs.append(image * strips[-1][4] + (y - first_out) * out_width + x if inside else -1)
+        pixels, out_pixels = max(last - first, 0) * width, (last_out - first_out) * out_width
+        shift = 2 * top - padding[0] - first
+        key = (here, shift, pixels, out_pixels)
+        if key not in known:
+            tile_y, tile_x = 2 * np.arange(here)[:, None, None, None], 2 * np.arange(columns)[:, None, None]
+            y, x = shift + tile_y + np.arange(4)[:, None], tile_x - padding[1] + np.arange(4)
+            inside = (y >= 0) & (y * width < pixels) & (x >= 0) & (x < width)
+            patches = np.where(inside, y * width + x, -1).reshape(-1)
+            y, x = tile_y + np.arange(2)[:, None], tile_x + np.arange(2)
+            inside = (y * out_width < out_pixels) & (x < out_width)
+            outputs = np.where(inside, y * out_width + x, -1).reshape(-1)
+            image = np.arange(together)[:, None]
+            tables += [
+                np.where(patches < 0, -1, patches + image * pixels).reshape(-1),
+                np.where(outputs < 0, -1, outputs + image * out_pixels).reshape(-1),
+            ]
+            known[key] = size, size + tables[-2].size
+            size += tables[-2].size + tables[-1].size
+        strips.append([here * columns, first * width, pixels, first_out * out_width, out_pixels, *known[key]])
+    most, most_out = (together * max(strip[i] for strip in strips) for i in (2, 4))
     count = -(-images // together) * len(strips)
-    at_strips = int(FIELDS)
-    at_patches = at_strips + 7 * len(strips)
-    at_outputs = at_patches + len(patches)
+    at_tables = int(FIELDS) + 7 * len(strips)
     for strip in strips:
-        strip[5] += at_patches
-        strip[6] += at_outputs
+        strip[5] += at_tables
+        strip[6] += at_tables
+    outside = [most, most_out] * len(known)
     head = [
         images, groups, channels, out_channels, height * width, out_height * out_width, together, len(strips),
-        most_tiles, most, most_out, min(count, IMAGE_GROUPS), at_strips, at_patches, at_outputs,
+        together * strips[0][0], most, most_out, min(count, IMAGE_GROUPS), int(FIELDS),
     ]  # fmt: skip
-    return np.array(
-        head
-        + [word for strip in strips for word in strip]
-        + [most if pixel < 0 else pixel for pixel in patches]
-        + [most_out if pixel < 0 else pixel for pixel in outputs],
-        np.int64,
-    )
+    tables = [np.where(table < 0, place, table) for table, place in zip(tables, outside, strict=True)]
+    return np.concatenate([head, np.array(strips).reshape(-1), *tables]).astype(np.int64)
 
 
 def strip_count(plan: np.ndarray) -> int:
