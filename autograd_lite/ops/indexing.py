@@ -7,7 +7,6 @@ does in NumPy beside an index array; otherwise the rules are NumPy's, and PyTorc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,20 +28,16 @@ WHOLE = slice(None)
 @primitive(name="index_select")
 def take_along(x: np.ndarray, *, dim: int, index: np.ndarray) -> np.ndarray:
     """The slices of `x` along `dim` at `index`, whose dimensions take the place of `dim`."""
-    out = memory.empty((*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]), x.dtype)
-    if out.size:
-        np.take(x, index, dim, out=out, mode="wrap")
-    return out
+    if x.flags.c_contiguous:
+        return indexing.take_along(x, dim, index)
+    return x.take(index, dim)
 
 
 @primitive(name="index_add")
 def put_along(x: np.ndarray, *, dim: int, index: np.ndarray, shape: Ints) -> np.ndarray:
     """Zeros of `shape` with the slices of `x` added along `dim` at `index`."""
     out = memory.zeros(shape, x.dtype)
-    outer, n, inner = math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
-    rows = (np.arange(outer)[:, None] * n + (index.reshape(-1) % max(n, 1))).reshape(-1)
-    positions = (rows[:, None] * inner + np.arange(inner)).reshape(-1)
-    indexing.scatter_add_flat(out.reshape(-1), positions, np.ascontiguousarray(x).reshape(-1))
+    indexing.add_along(out, dim, index, np.ascontiguousarray(x))
     return out
 
 
@@ -97,12 +92,15 @@ def _plain(item: Any) -> Any:
     return [_plain(i) for i in item] if isinstance(item, (list, tuple)) else item
 
 
-def check_bounds(array: np.ndarray, dim: int, extent: int, kind: type[Exception] = IndexError, op: str = "") -> None:
-    if array.size:
-        lowest, highest = int(array.min()), int(array.max())
-        if lowest < -extent or highest >= extent:
-            wrong = highest if highest >= extent else lowest
-            raise kind(f"{op}index {wrong} is out of bounds for dimension {dim} with size {extent}")
+def within(array: np.ndarray, dim: int, extent: int, kind: type[Exception] = IndexError, op: str = "") -> np.ndarray:
+    """An index array counted from 0; `kind` is raised if an index lies outside."""
+    if array.size == 0:
+        return array
+    lowest, highest = int(array.min()), int(array.max())
+    if lowest < -extent or highest >= extent:
+        wrong = highest if highest >= extent else lowest
+        raise kind(f"{op}index {wrong} is out of bounds for dimension {dim} with size {extent}")
+    return np.where(array < 0, array + extent, array) if lowest < 0 else array
 
 
 def _is_integer(item: Any) -> bool:
@@ -169,9 +167,8 @@ def parse(x: Tensor, index: Any) -> tuple[tuple[Any, ...] | None, dict[int, np.n
                 advanced[place] = np.zeros(int(bool(item)), np.int64)
             place += 1
         elif array is not None:
-            check_bounds(array, dim, shape[dim])
             basic.append(WHOLE)
-            advanced[place] = array
+            advanced[place] = within(array, dim, shape[dim])
             place += 1
             dim += 1
         elif item is Ellipsis:
@@ -253,8 +250,7 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
     elif kind is slice and self._data.ndim and index.step is None:
         return take_slice(self, index=(index, ...))
     elif kind is Tensor and index._data.dtype is INT64 and index._data.ndim and self._data.ndim:
-        check_bounds(index._data, 0, self._data.shape[0])
-        return take_along(self, dim=0, index=index._data)
+        return take_along(self, dim=0, index=within(index._data, 0, self._data.shape[0]))
     basic, advanced = parse(self, index)
     x = self if basic is None and advanced else take_slice(self, index=basic or (...,))
     if not advanced:
@@ -413,7 +409,7 @@ def vector_index(op: str, index: Any, dim: int, extent: int, kind: type[Exceptio
         raise IndexError(f"{op}(): Index is supposed to be a vector, got shape {list(array.shape)}")
     if array.size and array.min() < 0:
         raise kind(f"{op}(): index {array.min()} is out of bounds for dimension {dim} with size {extent}")
-    check_bounds(array, dim, extent, kind, f"{op}(): ")
+    within(array, dim, extent, kind, f"{op}(): ")
     return array.reshape(-1).astype(np.int64, copy=False)
 
 

@@ -75,6 +75,8 @@ def _record(out: Tensor, a: Tensor, b: Tensor) -> None:
     if b._base is not None:
         b._refresh()
     needs = (a._requires_grad, b._requires_grad)
+    inputs: tuple[Any, ...]
+    saved: tuple[Tensor, ...]
     if needs == (True, True):
         inputs, saved = (a._node or a, b._node or b), (b, a)
     elif needs[0]:

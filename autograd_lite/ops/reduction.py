@@ -53,11 +53,7 @@ def spread(g: np.ndarray, shape: Ints, axes: Ints) -> np.ndarray:
 
 def _floating(op: str, x: Tensor, dtype: Any) -> Tensor:
     """`x` in the dtype asked for; RuntimeError unless that is a floating-point one."""
-    data = data_of(op, x)
-    if dtype is not None:
-        x = cast(x, dtype=dtypes.to_numpy(dtype))
-    elif data.dtype.kind == "f":
-        return x
+    x = _in_dtype(op, x, dtype)
     if x._data.dtype.kind != "f":
         raise RuntimeError(
             f"{op}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
@@ -69,11 +65,6 @@ def _floating(op: str, x: Tensor, dtype: Any) -> Tensor:
 def _in_dtype(op: str, x: Tensor, dtype: Any) -> Tensor:
     data = data_of(op, x)
     return x if dtype is None or dtypes.to_numpy(dtype) == data.dtype else cast(x, dtype=dtypes.to_numpy(dtype))
-
-
-def _whole_sum(x: Tensor, dtype: Any, result: Tensor) -> Tensor:
-    """A sum or product of integers in the dtype asked for."""
-    return result if dtype is None else result.to(dtype)
 
 
 # Sums and means
@@ -153,10 +144,10 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = N
     >>> ag.sum(x, dim=0, keepdim=True)
     tensor([[4., 6.]])
     """
-    input = _in_dtype("sum", input, dtype)
-    if input._data.dtype.kind != "f":
-        return _whole_sum(input, dtype, _sum(input, axes=axes_of(input, dim), keepdims=keepdim))
-    return _sum(input, axes=axes_of(input, dim), keepdims=keepdim)
+    if dtype is not None or type(input) is not Tensor:
+        input = _in_dtype("sum", input, dtype)
+    result = _sum(input, axes=EVERY[input._data.ndim] if dim is None else axes_of(input, dim), keepdims=keepdim)
+    return result if dtype is None else result.to(dtype)
 
 
 @numpy_names
@@ -248,9 +239,8 @@ def prod(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     tensor([ 0., 10.,  0.])
     """
     input = _in_dtype("prod", input, dtype)
-    if input._data.dtype.kind != "f":
-        return _whole_sum(input, dtype, _prod(input, axes=axes_of(input, dim), keepdims=keepdim))
-    return _prod(input, axes=axes_of(input, dim), keepdims=keepdim)
+    result = _prod(input, axes=axes_of(input, dim), keepdims=keepdim)
+    return result if dtype is None else result.to(dtype)
 
 
 # Variance

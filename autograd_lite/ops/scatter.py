@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..autograd.grad_mode import state
-from ..kernels import discrete
+from ..kernels import discrete, indexing, memory
 from ..tensor import Tensor, method
 from .arithmetic import where
 from .elementwise import cast, check_broadcast, constant, is_number
-from .indexing import check_bounds, vector_index
+from .indexing import vector_index, within
 from .inplace import copy_slices, inplace, put_positions, take_positions
-from .primitive import expand_to, primitive
-from .shape import Ints, data_of, positions_of, view_of
+from .primitive import expand_to, primitive, sum_to
+from .shape import Ints, data_of, positions_of, reshape, view_of
 
 __all__ = [
     "argwhere", "bincount", "bucketize", "gather", "histc", "index_add", "index_copy", "index_fill", "masked_fill",
@@ -39,13 +39,25 @@ def positions_along(shape: Ints, dim: int, index: np.ndarray) -> np.ndarray:
 @primitive(name="gather")
 def take_at(x: np.ndarray, *, dim: int, index: np.ndarray) -> np.ndarray:
     """The elements of `x` along `dim` at `index`, which has the dimensions of `x`."""
-    return x.reshape(-1)[positions_along(x.shape, dim, index), ...] if x.ndim else x.reshape(index.shape)
+    return indexing.gather(np.ascontiguousarray(x), dim, np.ascontiguousarray(index))
+
+
+@primitive(name="scatter_add")
+def put_at(x: np.ndarray, *, dim: int, index: np.ndarray, shape: Ints) -> np.ndarray:
+    """Zeros of `shape` with the elements of `x` added along `dim` at `index`."""
+    out = memory.zeros(shape, x.dtype)
+    indexing.scatter_add(out, dim, np.ascontiguousarray(index), x)
+    return out
 
 
 @take_at.derivative("x")
 def _(g: Tensor, x_shape: Ints, *, dim: int, index: np.ndarray) -> Tensor:
-    positions = positions_along(x_shape, dim, index) if x_shape else np.zeros(g._data.shape, np.int64)
-    return put_positions(g, positions=positions.reshape(g._data.shape), shape=x_shape)
+    return put_at(reshape(g, index.shape), dim=dim, index=index, shape=x_shape)
+
+
+@put_at.derivative("x")
+def _(g: Tensor, *, dim: int, index: np.ndarray) -> Tensor:
+    return take_at(g, dim=dim, index=index)
 
 
 def picked(x: Tensor, dim: int, index: np.ndarray, values: np.ndarray) -> Tensor:
@@ -83,7 +95,7 @@ def _index_for(op: str, x: Tensor, dim: int, index: Any, source: Ints | None = N
     extent = shape[dim] if shape else 1
     if array.min() < 0:
         raise RuntimeError(f"{op}(): index {array.min()} is out of bounds for dimension {dim} with size {extent}")
-    check_bounds(array, dim, extent, RuntimeError, f"{op}(): ")
+    within(array, dim, extent, RuntimeError, f"{op}(): ")
     return array.astype(np.int64, copy=False)
 
 
@@ -114,15 +126,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     data_of("gather", input)
     dim = input._dim(dim)
     array = _index_for("gather", input, dim, index)
-    if array.size == 0:
+    if array.size == 0 or not input._data.ndim:
         return take_positions(input, positions=array)
     return take_at(input, dim=dim, index=array)
-
-
-def _positions(shape: Ints, dim: int, index: np.ndarray) -> np.ndarray:
-    if index.size == 0 or not shape or not index.ndim:
-        return index
-    return positions_along(shape, dim, index)
 
 
 def _corner(x: Tensor, shape: Ints) -> Tensor:
@@ -170,17 +176,22 @@ def scatter(
         return scatter_add(input, dim, index, src)
     if reduce is not None:
         raise RuntimeError(f"scatter: reduce argument must be None or 'add', got {reduce!r}")
-    input, src, positions = _scattered("scatter", input, dim, index, src)
-    return copy_slices(input, src, positions=positions) if positions.size else input.clone()
+    array, src = _scattered("scatter", input, dim, index, src)
+    if array.size == 0:
+        return input.clone()
+    shape = input._data.shape
+    positions = positions_along(shape, input._dim(dim), array) if shape else array
+    return copy_slices(input, src, positions=positions)
 
 
-def _scattered(op: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
+def _scattered(op: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> tuple[np.ndarray, Tensor]:
+    """The index array, checked, and the part of `src` that it takes."""
     dim = x._dim(dim)
     source = data_of(op, src, "src")
     if source.dtype != x._data.dtype:
         raise RuntimeError(f"{op}(): Expected self.dtype to be equal to src.dtype, got {x.dtype!r} and {src.dtype!r}")
     array = _index_for(op, x, dim, index, source.shape)
-    return x, _corner(src, array.shape), _positions(x._data.shape, dim, array)
+    return array, _corner(src, array.shape)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -197,8 +208,13 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     tensor([[0., 0., 6.]])
     """
     data_of("scatter_add", input)
-    input, src, positions = _scattered("scatter_add", input, dim, index, src)
-    return input + put_positions(src, positions=positions, shape=input._data.shape)
+    array, src = _scattered("scatter_add", input, dim, index, src)
+    if array.size == 0:
+        return input.clone()
+    shape = input._data.shape
+    if not shape:
+        return input + sum_to(src, shape=())
+    return input + put_at(src, dim=input._dim(dim), index=array, shape=shape)
 
 
 def _rows(
@@ -281,7 +297,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     array = data_of("index_fill", index, "index")
     if array.dtype.kind != "i":
         raise IndexError(f"index_fill(): Expected dtype int64 for index, got {index.dtype!r}")
-    check_bounds(array, dim, shape[dim], IndexError, "index_fill(): ")
+    array = within(array, dim, shape[dim], IndexError, "index_fill(): ")
     value = _scalar("index_fill", value, input)
     positions = positions_of(shape)[(slice(None),) * dim + (array.reshape(-1),)]
     return copy_slices(input, expand_to(value, shape=positions.shape), positions=positions)
@@ -411,8 +427,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     a, b = common.copy(), common
     a[dim], b[dim] = input._data.shape[dim], array.shape[dim]
     extent = a[dim]
-    check_bounds(array, dim, extent, RuntimeError, "take_along_dim(): ")
-    wrapped = Tensor(np.broadcast_to(array % max(extent, 1), b))
+    wrapped = Tensor(np.broadcast_to(within(array, dim, extent, RuntimeError, "take_along_dim(): "), b))
     return gather(expand_to(input, shape=tuple(a)), dim, wrapped)
 
 
