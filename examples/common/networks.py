@@ -98,7 +98,10 @@ def load_features(model: nn.Module, path: pathlib.Path) -> None:
     if not path.exists():
         sys.exit(f"{path} not found: weights in torchvision's layer names, as safetensors or .pth")
     given = {name: value for name, value in ag.load(path).items() if name.startswith("features.")}
-    keys = model.load_state_dict(given, strict=False)
+    try:
+        keys = model.load_state_dict(given, strict=False)
+    except RuntimeError as error:
+        sys.exit(f"{path} does not fit {type(model).__name__}: {error}")
     missing = [name for name in keys.missing_keys if name.startswith("features.")]
     if missing or keys.unexpected_keys:
         sys.exit(f"{path} does not fit {type(model).__name__}: missing {missing}, unexpected {keys.unexpected_keys}")
