@@ -207,8 +207,10 @@ def draw_boxes(page: Page, text: list[str], shares: dict[str, float], path: path
         shape = plt.Rectangle((box.left - 3, box.top - 3), box.width + 6, box.height + 6, fill=False, lw=1.4)
         shape.set_edgecolor(BLUE if right else ORANGE)
         axes.add_patch(shape)
-        label = taken[number] if right else f"{taken[number]}, not {truth[number]}"
-        axes.text(box.left - 3, box.top - 8, label, color=BLUE if right else ORANGE, fontsize=9, weight="bold")
+        if number < len(taken):
+            axes.text(
+                box.left - 3, box.top - 8, taken[number], color=BLUE if right else ORANGE, fontsize=9, weight="bold"
+            )
     axes.set_axis_off()
     reached = ", ".join(f"{name.upper()} {share:.1%}" for name, share in shares.items())
     axes.set_title(f"{page.name}: {len(page.boxes)} letters of {len(truth)} found; read right: {reached}")

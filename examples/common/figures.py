@@ -81,7 +81,10 @@ def compared_curves(
         for split, style in (("train", "--"), ("valid", "-")):
             values = factor * np.array(history[f"{split}_{name}"])
             line = label if split == "valid" else None
-            axes.plot(np.arange(1, len(values) + 1), values, style, color=f"C{number}", label=line, lw=1.4)
+            marker = "." if len(values) < 10 else None
+            axes.plot(
+                np.arange(1, len(values) + 1), values, style, color=f"C{number}", label=line, lw=1.4, marker=marker
+            )
     axes.plot([], [], "-", color=GREY, label="validation")
     axes.plot([], [], "--", color=GREY, label="training")
     axes.set_xlabel("epoch")
