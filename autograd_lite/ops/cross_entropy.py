@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..autograd.grad_mode import state
 from ..kernels import cross_entropy as kernels
 from ..tensor import Tensor
 from .arithmetic import where
 from .creation import full_like, zeros_like
 from .loss import chosen_reduction, reduced
-from .primitive import primitive
+from .primitive import PrimitiveNode, primitive, refuse_inference
 
 INT64 = dtypes.INT64
 REDUCTIONS = ("mean", "sum", "none")
@@ -22,12 +24,6 @@ REDUCTIONS = ("mean", "sum", "none")
 def _cross_entropy(x: Any, target: Any, weight: Any, *, ignored: int, smoothing: float, reduction: str) -> Any:
     out, saved = kernels.cross_entropy(x, target, weight, ignored, smoothing, reduction)
     return out, {"lines": saved.lines, "divisor": saved.divisor}
-
-
-@_cross_entropy.fused("x")
-def _(g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, *, ignored: int, smoothing: float) -> Any:
-    saved = kernels.Saved(lines, divisor)
-    return kernels.cross_entropy_backward(g, x, target, saved, weight, ignored, smoothing)
 
 
 @_cross_entropy.derivative("x")
@@ -40,11 +36,59 @@ def _(
     return each * _upstream(g, divisor, dim)
 
 
+@_cross_entropy.fused("x")
+def _(g: Any, x: Any, target: Any, weight: Any, lines: Any, divisor: Any, *, ignored: int, smoothing: float) -> Any:
+    saved = kernels.Saved(lines, divisor)
+    return kernels.cross_entropy_backward(g, x, target, saved, weight, ignored, smoothing)
+
+
 @_cross_entropy.derivative("target")
 def _(g: Tensor, x: Tensor, weight: Tensor | None, divisor: Tensor, *, smoothing: float) -> Tensor:
     dim = 1 if x._data.ndim > 1 else 0
     each = x.log_softmax(dim) * _upstream(g, divisor, dim) * (smoothing - 1)
     return each if weight is None else each * _over_classes(weight, x, dim)
+
+
+class CrossEntropyNode(PrimitiveNode):
+    """A recorded cross-entropy with class numbers; its first-order backward runs the kernel straight away."""
+
+    __slots__ = ()
+
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        if state.enabled or wanted is not None:
+            return PrimitiveNode.propagate(self, gradient, wanted)
+        x, target, _, divisor, lines = self._unpack()  # as the rule for x names them
+        saved = kernels.Saved(lines._data, divisor._data)
+        given: Any = self.parameters
+        return (
+            Tensor(
+                kernels.cross_entropy_backward(
+                    gradient._data, x._data, target._data, saved, None, given["ignored"], given["smoothing"]
+                )
+            ),
+            None,
+            None,
+        )
+
+
+def _plain_cross_entropy(x: Tensor, target: Tensor, ignored: int, reduction: str) -> Tensor:
+    """The commonest case, recorded without detours: class numbers, no weights, no smoothing."""
+    result, saved = kernels.cross_entropy(x._data, target._data, None, ignored, 0.0, reduction)
+    out = Tensor(result)
+    if state.enabled:
+        if x._base is not None:
+            x._refresh()
+        if x._requires_grad:
+            if x._inference or target._inference:
+                refuse_inference("cross_entropy")
+            plan = _cross_entropy.plan((True, False, False))
+            kept = (x, target, None, Tensor(saved.divisor), Tensor(saved.lines))
+            parameters = {"ignored": ignored, "smoothing": 0.0}
+            out._node = CrossEntropyNode(_cross_entropy, plan, (x._node or x, None, None), kept, None, parameters)
+            out._requires_grad = True
+    elif state.inference:
+        out._inference = True
+    return out
 
 
 def _upstream(g: Tensor, divisor: Tensor, dim: int) -> Tensor:
@@ -137,12 +181,13 @@ def cross_entropy(
         and x.dtype.kind == "f"
         and label_smoothing == 0.0
     )
-    if not plain:
-        target = _checked_target("cross_entropy", input, target, weight, ignore_index)
-        if not 0.0 <= label_smoothing <= 1.0:
-            raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if reduction not in REDUCTIONS or size_average is not None or reduce is not None:
         reduction = chosen_reduction(reduction, size_average, reduce)
+    if plain:
+        return _plain_cross_entropy(input, target, ignore_index, reduction)
+    target = _checked_target("cross_entropy", input, target, weight, ignore_index)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     return _cross_entropy(input, target, weight, ignored=ignore_index, smoothing=label_smoothing, reduction=reduction)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..autograd.grad_mode import state
-from ..kernels import reduce
 from ..kernels.gemm import gemm
+from ..kernels.linear import linear_backward
 from ..tensor import Tensor
 from .dropout import dropout
-from .elementwise import ElementwiseNode
-from .primitive import Plan, primitive, refuse_inference
+from .primitive import Plan, PrimitiveNode, primitive, refuse_inference
 
 __all__ = ["bilinear"]
 
@@ -22,46 +22,53 @@ __all__ = ["bilinear"]
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
     if x.ndim == 2:
         return gemm(x, weight.T, bias=bias)
-    return gemm(x.reshape(-1, x.shape[-1]), weight.T, bias=bias).reshape((*x.shape[:-1], weight.shape[0]))
+    return gemm(_flat(x), weight.T, bias=bias).reshape((*x.shape[:-1], weight.shape[0]))
 
 
-@_linear.derivative("x")
-def _(g: Tensor, weight: Tensor) -> Tensor:
-    return _linear(g, weight.t(), None)
+def _flat(x: Any) -> Any:
+    """The array as a matrix; the number of rows is spelt out, for ``-1`` has no meaning beside an extent of 0."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-@_linear.derivative("weight")
-def _(g: Tensor, x: Tensor) -> Tensor:
-    return _linear(_rows(g).t(), _rows(x).t(), None)
+@_linear.derivative("x", "weight", "bias")
+def _(g: Tensor, x: Tensor, weight: Tensor, *, needs: Sequence[bool]) -> Any:
+    return (
+        _linear(g, weight.t(), None) if needs[0] else None,
+        _linear(_rows(g).t(), _rows(x).t(), None) if needs[1] else None,
+        _rows(g).sum(0) if needs[2] else None,
+    )
 
 
-@_linear.derivative("bias")
-def _(g: Tensor) -> Tensor:
-    return _rows(g).sum(0)
-
-
-@_linear.fused("x")
-def _(g: Any, weight: Any) -> Any:
-    if g.ndim == 2:
-        return gemm(g, weight)
-    return gemm(g.reshape(-1, g.shape[-1]), weight).reshape((*g.shape[:-1], weight.shape[1]))
-
-
-@_linear.fused("weight")
-def _(g: Any, x: Any) -> Any:
-    if g.ndim != 2:
-        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
-    return gemm(g.T, x)
-
-
-@_linear.fused("bias")
-def _(g: Any) -> Any:
-    return reduce.sum(g if g.ndim == 2 else g.reshape(-1, g.shape[-1]), (0,))
+@_linear.fused("x", "weight", "bias")
+def _(g: Any, x: Any, weight: Any, *, needs: Any) -> Any:
+    dx, dw, db = linear_backward(_flat(g), _flat(x), weight, needs)
+    return None if dx is None else dx.reshape(x.shape), dw, db
 
 
 def _rows(x: Tensor) -> Tensor:
     shape = x._data.shape
     return x if len(shape) == 2 else x.reshape((math.prod(shape[:-1]), shape[-1]))
+
+
+class LinearNode(PrimitiveNode):
+    """A recorded `linear`; its first-order backward is a single call of a kernel."""
+
+    __slots__ = ()
+
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        if state.enabled or wanted is not None:
+            return PrimitiveNode.propagate(self, gradient, wanted)
+        x, weight = self._unpack()
+        g, inputs, w = gradient._data, x._data, weight._data
+        shape = inputs.shape
+        if len(shape) != 2:
+            g, inputs = _flat(g), _flat(inputs)
+        dx, dw, db = linear_backward(g, inputs, w, self.plan.needs)  # type: ignore[arg-type]
+        return (
+            None if dx is None else Tensor(dx if len(shape) == 2 else dx.reshape(shape)),
+            None if dw is None else Tensor(dw),
+            None if db is None else Tensor(db),
+        )
 
 
 _plans: dict[int, Plan] = {}
@@ -86,14 +93,9 @@ def _record(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None) -> 
     plan = _plans.get(key)
     if plan is None:
         plan = _plans[key] = _linear.plan((x is not None, w is not None, b is not None))
-    saved: tuple[Any, ...] = ()
-    if plan.pick is not None:
-        picked = plan.pick((input, weight))
-        saved = (picked,) if plan.single else picked
-        for t in saved:
-            if t._inference:
-                refuse_inference("linear")
-    out._node = ElementwiseNode(_linear, plan, (x, w, b), saved, None)
+    if input._inference or weight._inference:
+        refuse_inference("linear")
+    out._node = LinearNode(_linear, plan, (x, w, b), (input, weight), None, None)
     out._requires_grad = True
 
 
