@@ -267,6 +267,16 @@ def _middle(data: np.ndarray, axis: int, ignore_nan: bool) -> np.ndarray:
     return np.take_along_axis(order, place, axis).squeeze(axis)
 
 
+@primitive(name="median")
+def _median_of_all(x: np.ndarray, *, ignore_nan: bool) -> np.ndarray:
+    return np.asarray(x[_middle(x, 0, ignore_nan)])
+
+
+@_median_of_all.derivative("x")
+def _(g: Tensor, x: Tensor, out: Tensor) -> Tensor:
+    return _shared(g, x, out, (0,), False)
+
+
 def _median(name: str, ignore_nan: bool, doc: str, example: str) -> Any:
     kind = result_type(name, "values", "indices")
 
@@ -280,7 +290,7 @@ def _median(name: str, ignore_nan: bool, doc: str, example: str) -> Any:
             if not data.size:
                 empty = constant(float("nan") if data.dtype.kind == "f" else np.iinfo(data.dtype).min, data.dtype)
                 return empty.clone()
-            return _chosen(kind, flat, 0, False, _middle(flat._data, 0, ignore_nan)).values
+            return _median_of_all(flat, ignore_nan=ignore_nan)
         dim = input._dim(dim)
         _need_elements(name, input, dim)
         if not data.ndim:
@@ -304,7 +314,8 @@ def _median(name: str, ignore_nan: bool, doc: str, example: str) -> Any:
 
     Notes
     -----
-    Gradient: ``g`` goes to the element that was chosen.
+    Gradient: ``g`` goes to the element that was chosen; for the median of all elements, which chooses none, it is
+    shared evenly among those that equal the median.
 
     Examples
     --------
