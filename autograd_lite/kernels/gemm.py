@@ -47,28 +47,30 @@ PACK_ROWS, PACK_BYTES = 192, 1 << 20
 """From so many rows of A and bytes of B on, copying B into panels pays."""
 
 
-@kernel
-def _parts(m, n, k):
-    """How many parts are worth their while."""
-    work = m * n * (k + 8)
-    return min(max(work // PART_WORK, 2), MOST_PARTS) if work >= SERIAL_WORK else 1
+PRODUCT, DOT, NO_WAY = 0, 1, 2
+OK, MISMATCH, UNSUITABLE = 0, 1, 2
 
 
-@kernel
-def _plan(m, n, k, a_row, a_col, b_row, b_col, width, parts):
-    """Which way to take, the sizes of the blocks, and the grid that cuts a block of C into about so many parts:
-    (dot, pack_a, pack_b, m_block, n_block, k_block, grid_rows, grid_columns, unit of columns).
+@kernel(internal=True)
+def _plan(m, n, k, a_row, a_col, b_row, b_col, width, most_parts):
+    """Which way to take, the strides, the sizes of the blocks, and the grid that cuts a block of C into parts:
+    (way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit of
+    columns, size of the buffer for the copies).
 
     Costs are counted in vector instructions: to copy a vector transposed takes 14, to add up its lanes 4.
     """
-    n_vectors, k_vectors = (n + width - 1) // width, (k + width - 1) // width
+    # A stride along an extent of 0 or 1 may be anything.
+    a_row = max(k, 1) if m <= 1 else a_row
+    a_col, b_row = (1, 1) if k <= 1 else (a_col, b_row)
+    b_col = 1 if n <= 1 or k == 0 else b_col
+    way = PRODUCT if min(min(a_row, a_col), min(b_row, b_col)) >= 0 and (b_row == 1 or b_col == 1) else NO_WAY
+    n_vectors, k_vectors, panel = (n + width - 1) // width, (k + width - 1) // width, TILE_VECTORS * width
     pack_a, pack_b = a_col != 1, b_row != 1
     dot_cost = m * n * (k_vectors + k_vectors // 16 + 4) + 14 * k_vectors * (m * pack_a + n * pack_b)
-    dot = dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a)
-    panel = TILE_VECTORS * width
     m_block, n_block, k_block = max(m, 1), max(n, 1), max(k, 1)
     tile_rows, tile_columns, unit = TILE_ROWS, panel, width
-    if dot:
+    if dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a):
+        way = DOT if way == PRODUCT else way
         tile_rows, tile_columns, unit = DOT_ROWS, DOT_COLUMNS, DOT_COLUMNS
     else:
         # Rows at multiples of 1 kB share few cache sets.
@@ -88,20 +90,25 @@ def _plan(m, n, k, a_row, a_col, b_row, b_col, width, parts):
         elif k <= 4:
             tile_columns = n
     rows = columns = 1
-    if parts > 1:
+    work = m * n * (k + 8)
+    if work >= SERIAL_WORK and most_parts > 1:
+        parts = min(max(work // PART_WORK, 2), most_parts)
         row_tiles, column_tiles = (m_block + tile_rows - 1) // tile_rows, (n_block + tile_columns - 1) // tile_columns
-        while rows * rows * n_block < parts * m_block:
+        while rows * rows * n_block < parts * m_block and rows < row_tiles:
             rows += 1
         columns = min((parts + rows - 1) // rows, column_tiles)
         rows = min((parts + columns - 1) // columns, row_tiles)
         if rows * columns == 1:
             columns = min(2, (n_block + unit - 1) // unit)
-        if not dot and n_block >= 4 * panel * columns:
+        if way == PRODUCT and n_block >= 4 * panel * columns:
             unit = panel
-    return dot, pack_a, pack_b, m_block, n_block, k_block, rows, columns, unit
+    room = m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
+    return (
+        way, int(pack_a), int(pack_b), a_row, a_col, b_row, b_col, m_block, n_block, k_block, rows, columns, unit, room
+    )  # fmt: skip
 
 
-@kernel
+@kernel(internal=True)
 def _finish(c, c_row, bias, biased, rows, columns, activation):
     """Add the bias and apply the activation to a block of C while it is in cache."""
     for i in range(rows):
@@ -121,31 +128,37 @@ def _finish(c, c_row, bias, biased, rows, columns, activation):
 
 
 @kernel(internal=True)
-def _copy_part(part, a_parts, b_chunks, dot, a, a_col, a_copy, a_copy_row, b, b_row, b_col, b_copy, m, n, k):
+def _copy_part(part, a_parts, b_chunks, way, a, a_col, a_copy, a_copy_row, b, b_row, b_col, b_copy, m, n, k):
     """Copy a part of A into rows, or a part of B into panels (into rows of its transpose for dot products)."""
-    if part < a_parts:
-        top, bottom = part * m // a_parts, (part + 1) * m // a_parts
-        transpose(at(a, top), a_col, at(a_copy, top * a_copy_row), a_copy_row, k, bottom - top)
-        return
     panel = TILE_VECTORS * lanes(b)
-    j, chunk = (part - a_parts) // b_chunks * panel, (part - a_parts) % b_chunks
-    top, bottom = chunk * k // b_chunks, (chunk + 1) * k // b_chunks
-    columns = min(panel, n - j)
-    source = at(b, top * b_row + j * b_col)
-    if dot:
-        transpose(source, b_row, at(b_copy, j * k + top), k, bottom - top, columns)
-    elif b_col != 1:
-        transpose(source, b_col, at(b_copy, j * k + top * panel), panel, columns, bottom - top)
+    if part < a_parts:
+        top, columns = part * m // a_parts, k
+        rows = (part + 1) * m // a_parts - top
+        source, line, target, target_line = at(a, top), a_col, at(a_copy, top * a_copy_row), a_copy_row
     else:
-        target = at(b_copy, j * k + top * panel)
-        for p in range(bottom - top):
-            for i in range(columns):
-                target[p * panel + i] = source[p * b_row + i]
+        j, chunk = (part - a_parts) // b_chunks * panel, (part - a_parts) % b_chunks
+        top, columns = chunk * k // b_chunks, min(panel, n - j)
+        rows = (chunk + 1) * k // b_chunks - top
+        source, line, target, target_line = (
+            at(b, top * b_row + j * b_col),
+            b_col,
+            at(b_copy, j * k + top * panel),
+            panel,
+        )
+        if way == DOT:
+            rows, columns = columns, rows
+            line, target, target_line = b_row, at(b_copy, j * k + top), k
+        elif b_col == 1:
+            for p in range(rows):
+                for i in range(columns):
+                    target[p * panel + i] = source[p * b_row + i]
+            return
+    transpose(source, line, target, target_line, columns, rows)
 
 
 @kernel(internal=True)
 def _block_part(
-    part, grid_rows, grid_columns, unit, dot, a, a_row, a_col, b, b_row, b_panel, c, c_row, bias, biased, m, n, k,
+    part, grid_rows, grid_columns, unit, way, a, a_row, a_col, b, b_row, b_panel, c, c_row, bias, biased, m, n, k,
     row_chunk, depth_chunk, accumulate, finish, activation,
 ):  # fmt: skip
     """One part of C, over one block of K. Columns of B come in panels that lie `b_panel` apart."""
@@ -153,7 +166,7 @@ def _block_part(
     top, bottom = i * m // grid_rows, (i + 1) * m // grid_rows
     units = (n + unit - 1) // unit
     left, right = j * units // grid_columns * unit, min((j + 1) * units // grid_columns * unit, n)
-    if dot:
+    if way == DOT:
         source, place = at(b, left * b_row), at(c, top * c_row + left)
         dot_product(at(a, top * a_row), a_row, source, b_row, place, c_row, bottom - top, right - left, k, accumulate)
     else:
@@ -173,18 +186,13 @@ def _block_part(
 
 
 @kernel(internal=True)
-def _buffer_size(plan, panel):
-    _, pack_a, pack_b, m_block, n_block, k_block, _, _, _ = plan
-    return m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
-
-
-@kernel(internal=True)
-def _multiply(plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, accumulate, activation, buffer):
-    """`buffer` has room for the copies that `plan` asks for."""
-    dot, pack_a, pack_b, m_block, n_block, k_block, grid_rows, grid_columns, unit = plan
+def _multiply(plan, a, b, c, bias, biased, m, n, k, accumulate, activation, buffer):
+    (
+        way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit, _
+    ) = plan  # fmt: skip
     panel = TILE_VECTORS * lanes(c)
     a_copy_row = k_block + 16
-    a_copy, b_copy = at(buffer, 0), at(buffer, m_block * a_copy_row if pack_a else 0)
+    a_copy, b_copy = at(buffer, 0), at(buffer, m_block * a_copy_row * pack_a)
     # Few multiplications per element of C: write it line by line. Few per element of B: read it so.
     row_chunk = TILE_ROWS if k <= 4 else ROW_CHUNK
     depth_chunk = 8 if m == 1 and k * n > 1 << 17 and not pack_b else K_BLOCK
@@ -194,41 +202,25 @@ def _multiply(plan, a, a_row, a_col, b, b_row, b_col, c, bias, biased, m, n, k, 
             for j in range(0, n, n_block):
                 rows, columns, depth = min(m_block, m - i), min(n_block, n - j), min(k_block, k - p)
                 left, left_row, left_col = at(a, i * a_row + p * a_col), a_row, a_col
-                right, right_row, right_panel = at(b, p * b_row + j * b_col), b_col if dot else b_row, panel
+                right, right_row, right_panel = at(b, p * b_row + j * b_col), b_row, panel
+                if way == DOT:
+                    right_row = b_col
                 if pack_a or pack_b:
-                    a_parts = min(parts, rows * depth // 16384 + 1) if pack_a and j == 0 else 0
-                    b_chunks = min(parts, depth // 256 + 1) if pack_b else 0
-                    copies = a_parts + b_chunks * ((columns + panel - 1) // panel)
-                    parallel_for(_copy_part, copies, (
-                        a_parts, b_chunks, dot, left, a_col, a_copy, a_copy_row, right, b_row, b_col, b_copy,
+                    a_parts = min(parts, rows * depth // 16384 + 1) * pack_a * (j == 0)
+                    b_chunks = min(parts, depth // 256 + 1) * pack_b
+                    parallel_for(_copy_part, a_parts + b_chunks * ((columns + panel - 1) // panel), (
+                        a_parts, b_chunks, way, left, a_col, a_copy, a_copy_row, right, b_row, b_col, b_copy,
                         rows, columns, depth,
                     ))  # fmt: skip
                 if pack_a:
                     left, left_row, left_col = a_copy, a_copy_row, 1
                 if pack_b:
-                    right, right_row, right_panel = b_copy, depth if dot else panel, panel * depth
+                    right, right_row, right_panel = b_copy, depth if way == DOT else panel, panel * depth
                 parallel_for(_block_part, parts, (
-                    grid_rows, grid_columns, unit, dot, left, left_row, left_col, right, right_row, right_panel,
+                    grid_rows, grid_columns, unit, way, left, left_row, left_col, right, right_row, right_panel,
                     at(c, i * n + j), n, at(bias, j), biased, rows, columns, depth, row_chunk, depth_chunk,
                     accumulate or p > 0, p + k_block >= k, activation,
                 ))  # fmt: skip
-
-
-OK, MISMATCH, UNSUITABLE = 0, 1, 2
-
-
-@kernel(internal=True)
-def _strides(a, b, m, n, k, size):
-    """Strides in elements, made regular where an extent of 0 or 1 leaves them open; the last is whether they do."""
-    a_row, a_col = a.strides[a.ndim - 2] // size, a.strides[a.ndim - 1] // size
-    b_row, b_col = b.strides[b.ndim - 2] // size, b.strides[b.ndim - 1] // size
-    if k <= 1:
-        a_col = b_row = 1
-    if n <= 1 or k == 0:
-        b_col = 1
-    if m <= 1:
-        a_row = max(k, 1)
-    return a_row, a_col, b_row, b_col, min(a_row, a_col, b_row, b_col) >= 0 and (b_row == 1 or b_col == 1)
 
 
 @kernel
@@ -237,39 +229,32 @@ def _gemm(a, b, c, bias, accumulate, activation):
     n = b.shape[1]
     if b.shape[0] != k or c.shape[0] != m or c.shape[1] != n or (bias.size != 0 and bias.size != n):
         return MISMATCH
-    a_row, a_col, b_row, b_col, regular = _strides(a, b, m, n, k, c.itemsize)
-    if not regular:
-        return UNSUITABLE
+    size = c.itemsize
+    a_row, a_col, b_row, b_col = a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     left, right, out, add, biased = at(a, 0), at(b, 0), at(c, 0), at(bias, 0), bias.size > 0
     rows, columns, now = m, n, activation
-    swapped = n == 1 and a_col != 1 and a_row == 1
+    swapped = n == 1 and a_col != 1
     if swapped:  # C is its own transpose in memory, and the transpose of A is stored by rows
         left, right, rows, columns, now = right, left, n, m, activation * 0
         a_row, a_col, b_row, b_col = k, b_row, a_col, a_row
-    plan = _plan(rows, columns, k, a_row, a_col, b_row, b_col, lanes(c), _parts(m, n, k))
-    buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
-    _multiply(
-        plan, left, a_row, a_col, right, b_row, b_col, out, add, biased and not swapped, rows, columns, k, accumulate,
-        now, buffer,
-    )  # fmt: skip
+    plan = _plan(rows, columns, k, a_row, a_col, b_row, b_col, lanes(c), MOST_PARTS)
+    if plan[0] == NO_WAY:
+        return UNSUITABLE
+    buffer = np.empty(plan[13], c.dtype)
+    _multiply(plan, left, right, out, add, biased and not swapped, rows, columns, k, accumulate, now, buffer)
     if swapped and (biased or activation > 0):
         _finish(out, n, add, biased, m, n, activation)
     return OK
 
 
 @kernel(internal=True)
-def _batch_part(
-    part, shares, plan, a, a_item, a_row, a_col, b, b_item, b_row, b_col, c, bias, biased, m, n, k, accumulate,
-    activation,
-):  # fmt: skip
+def _batch_part(part, shares, plan, a, a_item, b, b_item, c, bias, biased, m, n, k, accumulate, activation):
     """One share of the items."""
     batch = c.shape[0]
-    buffer = np.empty(_buffer_size(plan, TILE_VECTORS * lanes(c)), c.dtype)
+    buffer = np.empty(plan[13], c.dtype)
     for i in range(part * batch // shares, (part + 1) * batch // shares):
-        _multiply(
-            plan, at(a, i * a_item), a_row, a_col, at(b, i * b_item), b_row, b_col, at(c, i * m * n), bias, biased,
-            m, n, k, accumulate, activation, buffer,
-        )  # fmt: skip
+        left, right, out = at(a, i * a_item), at(b, i * b_item), at(c, i * m * n)
+        _multiply(plan, left, right, out, bias, biased, m, n, k, accumulate, activation, buffer)
 
 
 @kernel
@@ -281,18 +266,18 @@ def _gemm_batched(a, b, c, bias, accumulate, activation):
     if bias.size != 0 and bias.size != n:
         return MISMATCH
     size = c.itemsize
-    a_row, a_col, b_row, b_col, regular = _strides(a, b, m, n, k, size)
+    a_row, a_col, b_row, b_col = a.strides[1] // size, a.strides[2] // size, b.strides[1] // size, b.strides[2] // size
     a_item, b_item = a.strides[0] // size, b.strides[0] // size
-    if not regular or a_item < 0 or b_item < 0:
+    # Large items are cut into parts, one item after the other; small ones are shared out whole.
+    work = m * n * (k + 8)
+    shares = min(batch, min(MOST_PARTS, batch * work // PART_WORK + 1)) if work < 8 * PART_WORK else 1
+    most_parts = MOST_PARTS if shares <= 1 else 1
+    plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c), most_parts)
+    if plan[0] == NO_WAY or a_item < 0 or b_item < 0:
         return UNSUITABLE
-    # Large items are cut, one after the other; small ones are shared out whole.
-    parts = _parts(m, n, k)
-    shares = min(_parts(m * batch, n, k), batch) if parts < 8 else 1
-    plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c), 1 if shares > 1 else parts)
     left, right, add, biased = at(a, 0), at(b, 0), at(bias, 0), bias.size > 0
     parallel_for(_batch_part, shares, (
-        shares, plan, left, a_item, a_row, a_col, right, b_item, b_row, b_col, c, add, biased, m, n, k,
-        accumulate, activation,
+        shares, plan, left, a_item, right, b_item, c, add, biased, m, n, k, accumulate, activation
     ))  # fmt: skip
     return OK
 

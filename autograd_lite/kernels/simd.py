@@ -491,7 +491,7 @@ _dot = _vector_function(DOT)
 _transpose = _vector_function(TRANSPOSE)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulate):
     if m <= 0:
         return
@@ -512,7 +512,7 @@ def _vector_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumula
         )
 
 
-@kernel
+@kernel(internal=True)
 def _vector_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
     row_tiles = (m + DOT_ROWS - 1) // DOT_ROWS
     column_tiles = (n + DOT_COLUMNS - 1) // DOT_COLUMNS
@@ -526,7 +526,7 @@ def _vector_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
             _dot((rows, columns, k, at(a, i * a_row), a_row, at(b, j * b_row), b_row, place, c_row, accumulate))
 
 
-@kernel
+@kernel(internal=True)
 def _vector_transpose(a, a_row, out, out_row, m, n):
     width = lanes(a)
     for i in range(0, m, width):
@@ -536,7 +536,7 @@ def _vector_transpose(a, a_row, out, out_row, m, n):
             _transpose((rows, columns, at(a, i * a_row + j), a_row, at(out, j * out_row + i), out_row))
 
 
-@kernel
+@kernel(internal=True)
 def _plain_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulate):
     for i in range(m):
         row = at(c, i * c_row)
@@ -550,7 +550,7 @@ def _plain_block_product(a, a_row, a_col, b, b_row, c, c_row, m, n, k, accumulat
                 row[j] += factor * other[j]
 
 
-@kernel(reassociate=True)
+@kernel(reassociate=True, internal=True)
 def _plain_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
     for i in range(m):
         left = at(a, i * a_row)
@@ -563,7 +563,7 @@ def _plain_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
             c[place] = c[place] + total if accumulate else total
 
 
-@kernel
+@kernel(internal=True)
 def _plain_transpose(a, a_row, out, out_row, m, n):
     for i in range(m):
         for j in range(n):
