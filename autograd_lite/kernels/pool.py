@@ -3,8 +3,8 @@
 Every function sees its array as `planes` (all leading axes together) of depth x height x width; pooling
 over fewer axes has depth, or depth and height, one. Parts are groups of whole planes.
 
-The hot loops walk the window's taps outside and one row of outputs inside, so that a row is one vector
-loop whatever the window. The commonest case, a 2x2 window with stride 2, keeps its choice in one byte
+The hot loops walk the window's taps outside and a whole plane of outputs inside (`pool_windows`), so that
+vectors are full whatever the window. The commonest case, a 2x2 window with stride 2, keeps its choice in one byte
 per output and has kernels of its own.
 """
 
@@ -16,9 +16,15 @@ from functools import lru_cache
 import numpy as np
 
 from . import memory
-from .jit import kernel
-from .simd_pool import max_2x2_backward_row, max_2x2_row
-from .threading import parallel_for
+from .pool_windows import (
+    adaptive_max,
+    adaptive_mean,
+    max_2x2,
+    max_2x2_backward,
+    max_backward,
+    max_windows,
+    mean_windows,
+)
 
 Ints = tuple[int, ...]
 
@@ -103,357 +109,6 @@ def _is_2x2(shape: Ints, window: Ints, stride: Ints, padding: Ints, dilation: In
     )
 
 
-@kernel(internal=True)
-def _spread_row(source, stride, target):
-    if stride == 1:
-        for j in range(target.size):
-            target[j] = source[j]
-    elif stride == 2:
-        for j in range(target.size):
-            target[j] = source[2 * j]
-    else:
-        for j in range(target.size):
-            target[j] = source[stride * j]
-
-
-@kernel(internal=True)
-def _collect_row(source, stride, target):
-    for j in range(source.size):
-        target[stride * j] = source[j]
-
-
-@kernel(internal=True)
-def _spread(geometry, phases, x, volume, backward):
-    """Copy one plane into `volume`, padded and parted by the window's place modulo the stride.
-
-    `volume` is depth x stride_h x stride_w x phase_height x phase_width: with the tap (kh, kw) fixed, the
-    elements that it meets lie one after the other, whatever the stride. `backward` copies from `volume`.
-    """
-    depth, height, width = geometry[0]
-    stride_h, stride_w = geometry[3, 1], geometry[3, 2]
-    pad_h, pad_w = geometry[4, 1], geometry[4, 2]
-    if backward:
-        x[:] = 0
-    for phase in range(stride_w):
-        first = (pad_w - phase + stride_w - 1) // stride_w if pad_w > phase else 0
-        start = first * stride_w + phase - pad_w
-        count = max(0, min((width - start + stride_w - 1) // stride_w, phases[1] - first))
-        for d in range(depth):
-            high, low = pad_h // stride_h, pad_h % stride_h
-            for h in range(height):
-                if high < phases[0]:
-                    row = ((d * stride_h + low) * stride_w + phase) * phases[0] + high
-                    inside = volume[row * phases[1] + first : row * phases[1] + first + count]
-                    line = x[(d * height + h) * width + start : (d * height + h + 1) * width]
-                    if backward:
-                        _collect_row(inside, stride_w, line)
-                    else:
-                        _spread_row(line, stride_w, inside)
-                low += 1
-                if low == stride_h:
-                    low = 0
-                    high += 1
-
-
-@kernel(inline=True, internal=True)
-def _tap_offset(geometry, phases, kh, kw):
-    """Where in a parted plane the elements of tap (kh, kw) begin."""
-    h, w = kh * geometry[5, 1], kw * geometry[5, 2]
-    stride_h, stride_w = geometry[3, 1], geometry[3, 2]
-    phase = h % stride_h * stride_w + w % stride_w
-    return (phase * phases[0] + h // stride_h) * phases[1] + w // stride_w
-
-
-# ---------------------------------------------------------------------------------------------------
-# Maximum, 2x2 windows that do not overlap
-# ---------------------------------------------------------------------------------------------------
-
-
-@kernel(internal=True)
-def _max_2x2_part(part, parts, planes, height, width, x, out, where):
-    rows, columns = height // 2, width // 2
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        for row in range(rows):
-            start = (plane * height + 2 * row) * width
-            max_2x2_row(columns, width, x, start, out, where, (plane * rows + row) * columns)
-
-
-@kernel
-def _max_2x2(parts, planes, height, width, x, out, where):
-    parallel_for(_max_2x2_part, parts, (parts, planes, height, width, x, out, where))
-
-
-@kernel(internal=True)
-def _max_2x2_backward_part(part, parts, planes, height, width, grad, where, dx):
-    rows, columns = height // 2, width // 2
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        start = plane * height * width
-        for row in range(rows):
-            max_2x2_backward_row(columns, width, dx, start, grad, where, (plane * rows + row) * columns)
-            if width % 2:
-                dx[start + width - 1] = 0
-                dx[start + 2 * width - 1] = 0
-            start += 2 * width
-        if height % 2:
-            dx[start : start + width] = 0
-
-
-@kernel
-def _max_2x2_backward(parts, planes, height, width, grad, where, dx):
-    parallel_for(_max_2x2_backward_part, parts, (parts, planes, height, width, grad, where, dx))
-
-
-# ---------------------------------------------------------------------------------------------------
-# Maximum, any window
-# ---------------------------------------------------------------------------------------------------
-
-
-@kernel(internal=True)
-def _max_tap(values, tap, best, found):
-    for q in range(best.size):
-        value = values[q]
-        take = (value > best[q]) | np.isnan(value)
-        best[q] = value if take else best[q]
-        found[q] = tap if take else found[q]
-
-
-@kernel(internal=True)
-def _first_tap(extents, window, steps, d, h, w):
-    """Number of the first tap inside the input, for a window that starts at (d, h, w); -1 if there is none."""
-    for kd in range(window[0]):
-        for kh in range(window[1]):
-            for kw in range(window[2]):
-                in_depth = 0 <= d + kd * steps[0] < extents[0]
-                in_height = 0 <= h + kh * steps[1] < extents[1]
-                if in_depth and in_height and 0 <= w + kw * steps[2] < extents[2]:
-                    return (kd * window[1] + kh) * window[2] + kw
-    return -1
-
-
-@kernel(internal=True)
-def _max_part(part, parts, planes, geometry, phases, x, out, where):
-    depth, height, width = geometry[0]
-    levels, rows, columns = geometry[1]
-    window_d, window_h, window_w = geometry[2]
-    stride_d, stride_h, stride_w = geometry[3]
-    pad_d, pad_h, pad_w = geometry[4]
-    step_d, step_h, step_w = geometry[5]
-    extent = depth * height * width
-    size = stride_h * stride_w * phases[0] * phases[1]
-    volume = np.empty(depth * size, x.dtype)
-    volume[:] = -np.inf
-    span = (rows - 1) * phases[1] + columns
-    best, found = np.empty(span, x.dtype), np.empty(span, np.int32)
-    offsets = np.empty(window_d * window_h * window_w, np.int64)
-    tap = 0
-    for kd in range(window_d):
-        for kh in range(window_h):
-            for kw in range(window_w):
-                offsets[tap] = (kd * step_d * height + kh * step_h) * width + kw * step_w
-                tap += 1
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        _spread(geometry, phases, x[plane * extent : (plane + 1) * extent], volume, False)
-        target = plane * levels * rows * columns
-        for level in range(levels):
-            best[:] = -np.inf
-            found[:] = -1
-            for kd in range(window_d):
-                d = level * stride_d - pad_d + kd * step_d
-                if d < 0 or d >= depth:
-                    continue
-                for kh in range(window_h):
-                    for kw in range(window_w):
-                        start = d * size + _tap_offset(geometry, phases, kh, kw)
-                        number = np.int32((kd * window_h + kh) * window_w + kw)
-                        _max_tap(volume[start : start + span], number, best, found)
-            for row in range(rows):
-                for column in range(columns):
-                    d, h, w = level * stride_d - pad_d, row * stride_h - pad_h, column * stride_w - pad_w
-                    q = row * phases[1] + column
-                    tap = np.int64(found[q])
-                    if tap < 0:
-                        tap = _first_tap(geometry[0], geometry[2], geometry[5], d, h, w)
-                    out[target] = best[q]
-                    where[target] = (d * height + h) * width + w + offsets[tap] if tap >= 0 else -1
-                    target += 1
-
-
-@kernel
-def _max(parts, planes, geometry, phases, x, out, where):
-    parallel_for(_max_part, parts, (parts, planes, geometry, phases, x, out, where))
-
-
-@kernel(internal=True)
-def _adaptive_max_part(part, parts, planes, extents, starts, ends, x, out, where):
-    depth, height, width = extents[0]
-    levels, rows, columns = extents[1]
-    volume = depth * height * width
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        values = x[plane * volume : (plane + 1) * volume]
-        target = plane * levels * rows * columns
-        for level in range(levels):
-            for row in range(rows):
-                for column in range(columns):
-                    found = (starts[0, level] * height + starts[1, row]) * width + starts[2, column]
-                    best = values[found]
-                    for d in range(starts[0, level], ends[0, level]):
-                        for h in range(starts[1, row], ends[1, row]):
-                            base = (d * height + h) * width
-                            for index in range(base + starts[2, column], base + ends[2, column]):
-                                value = values[index]
-                                if value > best or np.isnan(value):
-                                    best = value
-                                    found = index
-                    out[target] = best
-                    where[target] = found
-                    target += 1
-
-
-@kernel
-def _adaptive_max(parts, planes, extents, starts, ends, x, out, where):
-    parallel_for(_adaptive_max_part, parts, (parts, planes, extents, starts, ends, x, out, where))
-
-
-@kernel(internal=True)
-def _max_backward_part(part, parts, planes, volume, count, grad, where, dx):
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        target = dx[plane * volume : (plane + 1) * volume]
-        g = grad[plane * count : (plane + 1) * count]
-        index = where[plane * count : (plane + 1) * count]
-        target[:] = 0
-        for i in range(count):
-            if index[i] >= 0:
-                target[index[i]] += g[i]
-
-
-@kernel
-def _max_backward(parts, planes, volume, count, grad, where, dx):
-    parallel_for(_max_backward_part, parts, (parts, planes, volume, count, grad, where, dx))
-
-
-# ---------------------------------------------------------------------------------------------------
-# Mean
-# ---------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _add(values, total):
-    for q in range(total.size):
-        total[q] += values[q]
-
-
-@kernel(internal=True)
-def _mean_part(part, parts, planes, geometry, phases, weights, x, out):
-    depth, height, width = geometry[0]
-    levels, rows, columns = geometry[1]
-    extent = depth * height * width
-    size = geometry[3, 1] * geometry[3, 2] * phases[0] * phases[1]
-    volume = np.zeros(depth * size, x.dtype)
-    span = (rows - 1) * phases[1] + columns
-    total = np.empty(span, x.dtype)
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        _spread(geometry, phases, x[plane * extent : (plane + 1) * extent], volume, False)
-        for level in range(levels):
-            total[:] = 0
-            for kd in range(geometry[2, 0]):
-                d = level * geometry[3, 0] - geometry[4, 0] + kd
-                if 0 <= d < depth:
-                    for kh in range(geometry[2, 1]):
-                        for kw in range(geometry[2, 2]):
-                            start = d * size + _tap_offset(geometry, phases, kh, kw)
-                            _add(volume[start : start + span], total)
-            for row in range(rows):
-                weight = weights[0, level] * weights[1, row]
-                target = ((plane * levels + level) * rows + row) * columns
-                for j in range(columns):
-                    out[target + j] = total[row * phases[1] + j] * (weight * weights[2, j])
-
-
-@kernel
-def _mean(parts, planes, geometry, phases, weights, x, out):
-    """Means of windows; a window's weight is a product over the axes, one row of `weights` for each."""
-    parallel_for(_mean_part, parts, (parts, planes, geometry, phases, weights, x, out))
-
-
-@kernel(internal=True)
-def _mean_backward_part(part, parts, planes, geometry, phases, weights, grad, dx):
-    depth, height, width = geometry[0]
-    levels, rows, columns = geometry[1]
-    extent = depth * height * width
-    size = geometry[3, 1] * geometry[3, 2] * phases[0] * phases[1]
-    volume = np.empty(depth * size, dx.dtype)
-    span = (rows - 1) * phases[1] + columns
-    share = np.zeros(span, dx.dtype)
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        volume[:] = 0
-        for level in range(levels):
-            for row in range(rows):
-                weight = weights[0, level] * weights[1, row]
-                source = ((plane * levels + level) * rows + row) * columns
-                for j in range(columns):
-                    share[row * phases[1] + j] = grad[source + j] * (weight * weights[2, j])
-            for kd in range(geometry[2, 0]):
-                d = level * geometry[3, 0] - geometry[4, 0] + kd
-                if 0 <= d < depth:
-                    for kh in range(geometry[2, 1]):
-                        for kw in range(geometry[2, 2]):
-                            start = d * size + _tap_offset(geometry, phases, kh, kw)
-                            _add(share, volume[start : start + span])
-        _spread(geometry, phases, dx[plane * extent : (plane + 1) * extent], volume, True)
-
-
-@kernel
-def _mean_backward(parts, planes, geometry, phases, weights, grad, dx):
-    parallel_for(_mean_backward_part, parts, (parts, planes, geometry, phases, weights, grad, dx))
-
-
-@kernel(internal=True)
-def _adaptive_mean_part(part, parts, planes, extents, starts, ends, x, out, backward):
-    depth, height, width = extents[0]
-    levels, rows, columns = extents[1]
-    volume = depth * height * width
-    one = x.dtype.type(1)
-    for plane in range(planes * part // parts, planes * (part + 1) // parts):
-        values = x[plane * volume : (plane + 1) * volume]
-        if backward:
-            values[:] = 0
-        target = plane * levels * rows * columns
-        for level in range(levels):
-            first_d, last_d = starts[0, level], ends[0, level]
-            for row in range(rows):
-                first_h, last_h = starts[1, row], ends[1, row]
-                for column in range(columns):
-                    first_w, last_w = starts[2, column], ends[2, column]
-                    count = (last_d - first_d) * (last_h - first_h) * (last_w - first_w)
-                    weight = one / x.dtype.type(count)
-                    share = out[target] * weight
-                    total = x.dtype.type(0)
-                    for d in range(first_d, last_d):
-                        for h in range(first_h, last_h):
-                            line = values[(d * height + h) * width + first_w :]
-                            if backward:
-                                for w in range(last_w - first_w):
-                                    line[w] += share
-                            else:
-                                total += _sum(line[: last_w - first_w])
-                    if not backward:
-                        out[target] = total * weight
-                    target += 1
-
-
-@kernel(reassociate=True, inline=True)
-def _sum(line):
-    total = line.dtype.type(0)
-    for i in range(line.size):
-        total += line[i]
-    return total
-
-
-@kernel
-def _adaptive_mean(parts, planes, extents, starts, ends, x, out, backward):
-    parallel_for(_adaptive_mean_part, parts, (parts, planes, extents, starts, ends, x, out, backward))
-
-
 # ---------------------------------------------------------------------------------------------------
 # Arrays in, arrays out
 # ---------------------------------------------------------------------------------------------------
@@ -495,10 +150,10 @@ def max_pool(
     if _is_2x2(x.shape, window, stride, padding, dilation, shape):
         where = memory.empty(shape, np.dtype(np.uint8))
         height, width = x.shape[-2:]
-        _max_2x2(parts, planes, height, width, x.reshape(-1), out.reshape(-1), where.reshape(-1))
+        max_2x2(parts, planes, height, width, x.reshape(-1), out.reshape(-1), where.reshape(-1))
     else:
         where = memory.empty(shape, np.dtype(np.int32))
-        _max(parts, planes, geometry, phases, x.reshape(-1), out.reshape(-1), where.reshape(-1))
+        max_windows(parts, planes, geometry, phases, x.reshape(-1), out.reshape(-1), where.reshape(-1))
     return out, where
 
 
@@ -509,10 +164,10 @@ def max_pool_backward(grad: np.ndarray, where: np.ndarray, shape: Ints, axes: in
     parts = _parts(planes, dx.size)
     if where.dtype == np.uint8:
         height, width = shape[-2:]
-        _max_2x2_backward(parts, planes, height, width, grad.reshape(-1), where.reshape(-1), dx.reshape(-1))
+        max_2x2_backward(parts, planes, height, width, grad.reshape(-1), where.reshape(-1), dx.reshape(-1))
     else:
         volume, count = math.prod(shape[-axes:]), math.prod(grad.shape[-axes:])
-        _max_backward(parts, planes, volume, count, grad.reshape(-1), where.reshape(-1), dx.reshape(-1))
+        max_backward(parts, planes, volume, count, grad.reshape(-1), where.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -574,7 +229,8 @@ def avg_pool(
     weights = _mean_weights(x.shape, *args, count_include_pad, divisor_override, x.dtype)
     planes = math.prod(shape[: -len(window)])
     out = memory.empty(shape, x.dtype)
-    _mean(_parts(planes, x.size), planes, geometry, phases, weights, x.reshape(-1), out.reshape(-1))
+    args = (geometry, phases, weights, x.reshape(-1), out.reshape(-1))
+    mean_windows(_parts(planes, x.size), planes, *args, False)
     return out
 
 
@@ -594,7 +250,8 @@ def avg_pool_backward(
     weights = _mean_weights(shape, *args, count_include_pad, divisor_override, grad.dtype)
     planes = math.prod(out[: -len(window)])
     dx = memory.empty(shape, grad.dtype)
-    _mean_backward(_parts(planes, dx.size), planes, geometry, phases, weights, grad.reshape(-1), dx.reshape(-1))
+    args = (geometry, phases, weights, dx.reshape(-1), grad.reshape(-1))
+    mean_windows(_parts(planes, dx.size), planes, *args, True)
     return dx
 
 
@@ -646,7 +303,7 @@ def adaptive_max_pool(x: np.ndarray, size: Ints) -> tuple[np.ndarray, np.ndarray
     planes = math.prod(shape[: -len(size)])
     out, where = memory.empty(shape, x.dtype), memory.empty(shape, np.dtype(np.int32))
     args = (extents, starts, ends, x.reshape(-1), out.reshape(-1), where.reshape(-1))
-    _adaptive_max(_parts(planes, x.size), planes, *args)
+    adaptive_max(_parts(planes, x.size), planes, *args)
     return out, where
 
 
@@ -659,7 +316,7 @@ def adaptive_avg_pool(x: np.ndarray, size: Ints) -> np.ndarray:
     planes = math.prod(shape[: -len(size)])
     means = memory.empty(out, x.dtype)
     args = (extents, starts, ends, x.reshape(-1), means.reshape(-1), False)
-    _adaptive_mean(_parts(planes, x.size), planes, *args)
+    adaptive_mean(_parts(planes, x.size), planes, *args)
     return means.reshape(*means.shape[: -len(size)], *means.shape[-len(size) :], *(1,) * (x.ndim - len(out)))
 
 
@@ -672,5 +329,5 @@ def adaptive_avg_pool_backward(grad: np.ndarray, shape: Ints, size: Ints) -> np.
     _, extents, starts, ends = _adaptive("adaptive_avg_pool", shape, size)
     planes = math.prod(shape[: -len(size)])
     args = (extents, starts, ends, dx.reshape(-1), grad.reshape(-1), True)
-    _adaptive_mean(_parts(planes, dx.size), planes, *args)
+    adaptive_mean(_parts(planes, dx.size), planes, *args)
     return dx

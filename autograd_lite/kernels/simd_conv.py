@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from .jit import kernel
@@ -33,6 +34,7 @@ DOT_HEIGHT = 10
 
 TAPS, PIXELS, DOTS = "conv_taps", "conv_pixels", "conv_dots"
 COPY, ADD, PAD, PAD_TWO = "conv_copy", "conv_add", "conv_pad", "conv_pad_two"
+LOW, LOW_TWO = "conv_pad_low", "conv_pad_low_two"
 
 
 class _Convolution(Emitter):
@@ -44,6 +46,8 @@ class _Convolution(Emitter):
         ADD: "wpwptt",
         PAD: "wwwwwwpwp",
         PAD_TWO: "wwwwwwpwp",
+        LOW: "wwwwwwpwp",
+        LOW_TWO: "wwwwwwpwp",
     }
 
     def emit(self) -> None:
@@ -52,8 +56,10 @@ class _Convolution(Emitter):
         self.dots()
         self.copy()
         self.add()
-        self.pad(PAD, 1)
-        self.pad(PAD_TWO, 2)
+        self.pad(PAD, 1, 0.0)
+        self.pad(PAD_TWO, 2, 0.0)
+        self.pad(LOW, 1, float("-inf"))
+        self.pad(LOW_TWO, 2, float("-inf"))
 
     def tiles(self, name: str, tile: Any) -> None:
         """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
@@ -264,7 +270,7 @@ class _Convolution(Emitter):
         _loop(builder, taps, [], tap)
         builder.ret_void()
 
-    def pad(self, name: str, step: int) -> None:
+    def pad(self, name: str, step: int, outside: float) -> None:
         """name(rows, columns, top, bottom, left, right, image, image_row, out): see below."""
         function, builder, vector = self.function(name, self.signatures[name])
         rows, columns, top, bottom, left, right, image, image_row, out = function.args
@@ -272,6 +278,7 @@ class _Convolution(Emitter):
         lane_type = ir.VectorType(ir.IntType(32), width)
         evens = ir.Constant(lane_type, list(range(0, 2 * width, 2)))
         ends = ir.Constant(ir.VectorType(BIT, width), [lane % step == 0 for lane in range(width)])
+        fill = ir.Constant(vector.type, [outside] * width)
 
         def strip(i: ir.Value, _: _Values) -> _Values:
             begin = builder.mul(i, _word(width))
@@ -286,12 +293,16 @@ class _Convolution(Emitter):
                 masks.append(builder.and_(inside, ends))
 
             def zero(_: ir.Value, carried: _Values) -> _Values:
-                vector.store(vector.zero, carried[0], kept)
+                vector.store(fill, carried[0], kept)
                 return [builder.gep(carried[0], [columns])]
 
             def row(_: ir.Value, carried: _Values) -> _Values:
                 source, target = carried
-                parts = [vector.load(builder.gep(source, [_word(n * width)]), mask) for n, mask in enumerate(masks)]
+                heads = [builder.gep(source, [_word(n * width)]) for n in range(step)]
+                parts = [vector.load(head, mask) for head, mask in zip(heads, masks, strict=True)]
+                if outside:
+                    pairs = zip(masks, parts, strict=True)
+                    parts = [builder.select(mask, some, fill) for mask, some in pairs]
                 value = parts[0] if step == 1 else builder.shuffle_vector(*parts, evens)
                 vector.store(value, target, kept)
                 return [builder.gep(source, [image_row]), builder.gep(target, [columns])]
@@ -308,7 +319,9 @@ class _Convolution(Emitter):
 
 
 _library = VectorLibrary(_Convolution, __file__)
-_taps, _pixels, _dots, _copy, _add, _pad, _pad_two = (_library[name] for name in _Convolution.signatures)
+_taps, _pixels, _dots, _copy, _add, _pad, _pad_two, _low, _low_two = (
+    _library[name] for name in _Convolution.signatures
+)
 
 
 @kernel
@@ -360,11 +373,32 @@ def _vector_add_rows(taps, columns, columns_row, image, offset, pieces):
 
 
 @kernel
-def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
+def _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, outside):
     for r in range(rows):
         row, source = at(out, r * columns), at(image, (r - top) * image_row)
         for j in range(columns):
-            row[j] = source[j * step] if top <= r < bottom and left <= j < right else like(row[j], 0)
+            inside = top <= r < bottom and left <= j < right
+            row[j] = source[j * step] if inside else like(row[j], outside)
+
+
+@kernel
+def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
+    _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, 0.0)
+
+
+@kernel
+def _plain_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out):
+    _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, -np.inf)
+
+
+@kernel
+def _vector_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out):
+    if step == 1:
+        _low((rows, columns, top, bottom, left, right, image, image_row, out))
+    elif step == 2:
+        _low_two((rows, columns, top, bottom, left, right, image, image_row, out))
+    else:
+        _plain_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out)
 
 
 @kernel
@@ -481,3 +515,5 @@ Inside a kernel: ``pad_plane(rows, columns, top, bottom, left, right, image, ima
 zeros, but lines [top, bottom) and columns [left, right) of it with every step-th number of the image's lines. Column 0
 of line `top` is ``image[0]``; what lies left of column `left` is not read.
 """
+pad_low = _vector_pad_low if VECTOR_BITS else _plain_pad_low
+"""Inside a kernel: `pad_plane` with minus infinity around the image."""
