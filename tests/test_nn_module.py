@@ -211,7 +211,7 @@ def test_state_is_shared_and_loaded_by_value():
     for name, value in b.state_dict().items():
         assert ag.equal(value, state[name]) and value.data_ptr() != state[name].data_ptr()
     assert a.state_dict(keep_vars=True)["scale"] is a.scale
-    assert list(a.state_dict(prefix="net."))[0] == "net.scale"
+    assert next(iter(a.state_dict(prefix="net."))) == "net.scale"
 
 
 def test_arrays_of_another_dtype_are_loaded():

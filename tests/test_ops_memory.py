@@ -14,12 +14,16 @@ differentiable = pytest.mark.parametrize("info", only(differentiable=True), ids=
 
 @every
 def test_layouts(info: OpInfo, rng: np.random.Generator) -> None:
+    if info.name == "Tensor.view":
+        pytest.skip("a view of a tensor that is not contiguous is an error")
     for sample in info.samples:
         checks.layout(info, sample.make(rng), rng)
 
 
 @differentiable
 def test_expanded(info: OpInfo, rng: np.random.Generator) -> None:
+    if info.name in ("Tensor.view", "linalg.svd", "linalg.qr"):
+        pytest.skip("a view of an expanded tensor is an error; its equal rows have no unique decomposition")
     for sample in info.samples:
         checks.expanded(info, sample.make(rng), rng)
 
@@ -32,5 +36,7 @@ def test_untouched(info: OpInfo, rng: np.random.Generator) -> None:
 
 @differentiable
 def test_same_argument_twice(info: OpInfo, rng: np.random.Generator) -> None:
+    if info.name == "nn.functional.gaussian_nll_loss":
+        pytest.skip("a variance must be positive, an input need not be")
     for sample in info.samples:
         checks.same_argument_twice(info, sample.make(rng), rng)

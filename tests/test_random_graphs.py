@@ -106,7 +106,7 @@ def programs(draw: Any) -> Program:
 def derivatives(program: Program, at: list[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
     """Forward mode, entry by entry: the sum of `weights` times the last value."""
     result = []
-    for k, x in enumerate(at):
+    for k, _x in enumerate(at):
         grad = np.zeros(SHAPE)
         for i in np.ndindex(*SHAPE):
             moved = [a.astype(complex) for a in at]

@@ -217,6 +217,7 @@ def run_backward(
         while heap:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
+            own = node in owned
             owned.discard(node)
             if node.watch is not None:
                 gradient = _watch(node.watch, gradient, accumulate)
@@ -224,7 +225,7 @@ def run_backward(
                 wanted = None
             else:
                 if id(node) in requested:
-                    captured[id(node)] = gradient
+                    captured[id(node)] = gradient if own else gradient.clone()
                 wanted = [target in needed for target in node.inputs]
                 if True not in wanted:
                     continue
@@ -244,8 +245,8 @@ def run_backward(
                 if target is not None:
                     result = results[i]
                     if result is not None and (wanted is None or wanted[i]):
-                        own = result is not gradient and result._base is None and not node.foreign
-                        deliver(target, result, own)
+                        fresh = result is not gradient and result._base is None and not node.foreign
+                        deliver(target, result, fresh)
             if not keep_graph:
                 node.release()
             del gradient, results
@@ -257,7 +258,7 @@ def run_backward(
                 gradient = replaced
             finished.append((leaf, gradient, may_own))
             if id(leaf) in requested:
-                captured[id(leaf)] = gradient
+                captured[id(leaf)] = gradient if may_own else gradient.clone()
         if accumulate:
             for leaf, gradient, may_own in finished:
                 if inputs is None or id(leaf) in requested:

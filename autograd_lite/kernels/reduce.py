@@ -388,7 +388,7 @@ def _broadcast_axes(large: Axes, small: Axes) -> tuple[Axes, bool]:
 def sum_to(x: np.ndarray, shape: Axes) -> np.ndarray:
     """Sum the dimensions along which `shape` was broadcast to the shape of `x`: the gradient's way back."""
     if x.shape == shape:
-        return x
+        return x.copy()
     axes, keepdims = _broadcast_axes(x.shape, shape)
     reduced = _reduce("sum", x, axes, keepdims) if x.dtype in FLOATS else sum(x, axes, keepdims)
     return reduced if reduced.shape == shape else reduced.reshape(shape)

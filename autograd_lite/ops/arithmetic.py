@@ -70,12 +70,11 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.sub(ag.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
-    if isinstance(input, Tensor) and isinstance(other, Tensor):
-        if input._data.dtype.kind == "b" or other._data.dtype.kind == "b":
-            raise RuntimeError(
-                "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
-                "invert a mask, use the `~` or `logical_not()` operator instead."
-            )
+    if any(isinstance(t, bool) or (isinstance(t, Tensor) and t._data.dtype.kind == "b") for t in (input, other)):
+        raise RuntimeError(
+            "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+            "mask, use the `~` or `logical_not()` operator instead."
+        )
     return pointwise.sub(input, other if alpha == 1 else pointwise.mul(other, alpha))
 
 
@@ -105,9 +104,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     Raises
     ------
     RuntimeError
-        If the shapes do not broadcast, or at an integer division by zero.
-    ValueError
-        If `rounding_mode` is none of the three.
+        If the shapes do not broadcast, if `rounding_mode` is none of the three, or at an integer division by zero.
 
     Notes
     -----
@@ -124,7 +121,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return pointwise.true_divide(input, other)
     if rounding_mode not in ("trunc", "floor"):
-        raise ValueError(
+        raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     input, other = common("div", input, other)
@@ -186,11 +183,14 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     if isinstance(input, Tensor) and is_number(exponent):
         special = _POWERS.get(float(exponent))
-        if special is not None and (input._data.dtype.kind == "f" or exponent == 2):
+        kind = input._data.dtype.kind
+        if special is not None and (kind == "f" or (kind in "iu" and exponent == 2 and isinstance(exponent, int))):
             return special(input)
         if exponent == 0.5 or (input._data.dtype.kind in "iu" and exponent < 0 and exponent == int(exponent)):
             if not isinstance(exponent, (float, np.floating)):
                 raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
+    if all(isinstance(v, Tensor) and v._data.dtype.kind == "b" for v in (input, exponent)):
+        raise NotImplementedError("pow: not implemented for 'Bool'")
     return pointwise.tensor_pow(input, exponent)
 
 
@@ -600,7 +600,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return _fill(input, value if value._data.dtype == dtype else cast(value, dtype=dtype))
 
 
-_copied = ElementwisePrimitive("copy", ("x", "value"), "value", {"x": "0", "value": "g"})
+copied = ElementwisePrimitive("copy", ("x", "value"), "value", {"x": "0", "value": "g"})
 
 
 def _copy(input: Tensor, other: Tensor) -> Tensor:
@@ -612,7 +612,7 @@ def _copy(input: Tensor, other: Tensor) -> Tensor:
     if other._data.dtype != input._data.dtype:
         other = cast(other, dtype=input._data.dtype)
     if state.enabled and input._data.dtype.kind == "f" and (input._requires_grad or other._requires_grad):
-        return _copied(input, other)
+        return copied(input, other)
     return other.expand(shape)
 
 
@@ -695,7 +695,7 @@ arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan
 arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 for _name, _function in {
-    "subtract": sub, "multiply": pointwise.mul, "divide": div, "negative": pointwise.neg,
+    "true_divide": pointwise.true_divide, "subtract": sub, "multiply": pointwise.mul, "divide": div, "negative": pointwise.neg,
     "absolute": pointwise.abs, "clip": clamp, "arctan2": pointwise.atan2,
     "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "not_equal": ne,
 }.items():  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd.grad_mode import state
 from ..kernels import lapack
 from ..tensor import Tensor, method
-from .arithmetic import where
+from .arithmetic import copied, where
 from .creation import eye
 from .decomposition import inverse as inverse_matrix
 from .elementwise import check_broadcast
@@ -339,7 +339,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         n >>= 1
         A = matmul(A, A) if n else A
     if result is None:
-        return expand_to(eye(A._data.shape[-1], dtype=A.dtype), shape=A._data.shape).clone()
+        return copied(A, expand_to(eye(A._data.shape[-1], dtype=A.dtype), shape=A._data.shape))
     return result
 
 

@@ -558,3 +558,4 @@ for _function in (addbmm, addmm, addmv, addr, baddbmm, bmm, dot, ger, inner, kro
     method(_function)
 for _function in (addbmm, addmm, addmv, addr, baddbmm):
     method(inplace(_function), name=f"{_function.__name__}_")
+method(cross)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,8 +81,8 @@ def _to_maxima(x: Any, *, where: Any, shape: Ints, axes: int) -> Any:
 @_to_maxima.derivative("x")
 def _(g: Tensor, x_shape: Ints, *, where: Any, shape: Ints, axes: int) -> Tensor:
     index = pool.max_pool_indices(where, shape)
-    found = Tensor(index.reshape((*shape[:-axes], -1)))
-    taken = g.reshape((*shape[:-axes], -1)).gather(-1, found.clamp(min=0))
+    found = Tensor(index.reshape((*shape[:-axes], math.prod(index.shape[-axes:]))))
+    taken = g.reshape((*shape[:-axes], math.prod(shape[-axes:]))).gather(-1, found.clamp(min=0))
     if index.size and index.min() < 0:  # windows without any element
         taken = taken * (found >= 0)
     return taken.reshape(x_shape)

@@ -368,9 +368,9 @@ def expand_to(x: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
 
 @sum_to.derivative("x")
 def _(g: Tensor, x_shape: tuple[int, ...]) -> Tensor:
-    return expand_to(g, shape=x_shape)
+    return g if g._data.shape == x_shape else expand_to(g, shape=x_shape)
 
 
 @expand_to.derivative("x")
 def _(g: Tensor, x_shape: tuple[int, ...]) -> Tensor:
-    return sum_to(g, shape=x_shape)
+    return g if g._data.shape == x_shape else sum_to(g, shape=x_shape)

@@ -93,9 +93,10 @@ def _index_for(op: str, x: Tensor, dim: int, index: Any, source: Ints | None = N
                 f"{dim}{beside}"
             )
     extent = shape[dim] if shape else 1
+    kind = IndexError if op.startswith("index_") else RuntimeError  # as PyTorch has it
     if array.min() < 0:
-        raise RuntimeError(f"{op}(): index {array.min()} is out of bounds for dimension {dim} with size {extent}")
-    within(array, dim, extent, RuntimeError, f"{op}(): ")
+        raise kind(f"{op}(): index {array.min()} is out of bounds for dimension {dim} with size {extent}")
+    within(array, dim, extent, kind, f"{op}(): ")
     return array.astype(np.int64, copy=False)
 
 
@@ -258,7 +259,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     tensor([0., 0., 6.])
     """
     data_of("index_add", input)
-    source, positions = _rows("index_add", input, dim, index, source, RuntimeError)
+    source, positions = _rows("index_add", input, dim, index, source, IndexError)
     added = put_positions(source, positions=positions, shape=input._data.shape)
     return input + (added if alpha == 1 else added * alpha)
 

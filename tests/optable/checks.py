@@ -185,7 +185,7 @@ def second_order(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
                 allow_unused=True,
             )
         )
-    wrt_leaves = [np.zeros(x.shape) if s is None else s._data for s, x in zip(seconds, case.leaves)]  # noqa: B905
+    wrt_leaves = [np.zeros(x.shape) if s is None else s._data for s, x in zip(seconds, case.leaves)]
     wrt_weights = [
         np.zeros(w.shape) if s is None else s._data for s, w in zip(seconds[len(leaves) :], weights, strict=True)
     ]

@@ -13,7 +13,7 @@ Arrays = Sequence[np.ndarray]
 Function = Callable[[list[np.ndarray]], Sequence[np.ndarray]]
 
 
-class Kink(Exception):  # noqa: N818 (not an error: draw another point)
+class Kink(Exception):
     """The function has a kink near the point, so that a difference quotient means nothing."""
 
 

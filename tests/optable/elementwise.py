@@ -72,7 +72,7 @@ binary("remainder", either(np.remainder, lambda x, y: x - y * np.floor(x.real / 
        (-2.0, -0.7), extra=[S(F(4, lo=-9, hi=9), 1.5)], special=False)  # fmt: skip
 unary("neg", lambda x: -x, aliases=("negative",))
 unary("abs", absolute, aliases=("absolute",))
-unary("sign", stepwise(np.sign))
+unary("sign", stepwise(lambda x: np.nan_to_num(np.sign(x), nan=0.0)))  # NaN has no sign: 0, as in PyTorch
 unary("reciprocal", lambda x: 1 / x, (0.5, 2.0))
 unary("square", lambda x: x * x)
 unary("sqrt", np.sqrt, (0.25, 4.0))

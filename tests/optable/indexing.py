@@ -145,7 +145,7 @@ def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) 
 
 
 SORTS = [S(F(6)), S(F(2, 4)), S(F(3, 4), 0), S(F(5), -1, True), S(F(2, 3, 2), dim=1, descending=True), S(F()), S(F(0)), S(F(300))]
-row("sort", sort, SORTS, errors=[Bad(IndexError, S(F(3), 1), "range")])
+row("sort", sort, SORTS, second_order=False, errors=[Bad(IndexError, S(F(3), 1), "range")])
 row("argsort", lambda x, dim=-1, descending=False: sort(x, dim, descending)[1], SORTS, differentiable=False)
 
 

@@ -461,7 +461,7 @@ row("local_response_norm", local_response_norm, [S(F(2, 4, 3), 3), S(F(1, 5, 2, 
 
 def nearest(x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest") -> Any:
     n = x.ndim - 2
-    size = tuples(size, n) if size is not None else tuple(int(math.floor(m * f)) for m, f in zip(x.shape[2:], (scale_factor,) * n, strict=True))
+    size = tuples(size, n) if size is not None else tuple(math.floor(m * f) for m, f in zip(x.shape[2:], (scale_factor,) * n, strict=True))
     for i, m in enumerate(size):
         x = np.take(x, [int(a * x.shape[2 + i] / m) for a in range(m)], 2 + i)
     return x
@@ -478,7 +478,7 @@ def bilinear_weights(m: int, o: int, align: bool, scale: float | None) -> Any:
 
 
 def bilinear_resize(x: Any, size: Any = None, scale_factor: Any = None, mode: str = "bilinear", align_corners: bool = False) -> Any:
-    given = (size, size) if isinstance(size, int) else size or tuple(int(math.floor(m * scale_factor)) for m in x.shape[2:])
+    given = (size, size) if isinstance(size, int) else size or tuple(math.floor(m * scale_factor) for m in x.shape[2:])
     rows, columns = (bilinear_weights(x.shape[2 + i], given[i], align_corners, scale_factor) for i in (0, 1))
     return rows @ x @ columns.T
 
