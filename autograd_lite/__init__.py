@@ -240,7 +240,7 @@ from .ops.reduction import (
 )
 from .ops.scan import cummax, cummin, cumprod, cumsum, diff
 from .ops.sorting import argsort, kthvalue, msort, sort, topk, unique, unique_consecutive
-from .ops.linalg import LinAlgError, inverse, logdet, norm
+from .ops.linalg import LinAlgError, inverse, logdet
 from .ops.matmul import (
     addbmm,
     addmm,

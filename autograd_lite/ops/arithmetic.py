@@ -189,7 +189,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if exponent == 0.5 or (input._data.dtype.kind in "iu" and exponent < 0 and exponent == int(exponent)):
             if not isinstance(exponent, (float, np.floating)):
                 raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
-    if all(isinstance(v, Tensor) and v._data.dtype.kind == "b" for v in (input, exponent)):
+    logical = [isinstance(v, Tensor) and v._data.dtype.kind == "b" for v in (input, exponent)]
+    if logical[1] and (logical[0] or isinstance(input, bool)):
         raise NotImplementedError("pow: not implemented for 'Bool'")
     return pointwise.tensor_pow(input, exponent)
 
@@ -695,7 +696,8 @@ arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan
 arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 for _name, _function in {
-    "true_divide": pointwise.true_divide, "subtract": sub, "multiply": pointwise.mul, "divide": div, "negative": pointwise.neg,
+    "true_divide": pointwise.true_divide, "subtract": sub, "multiply": pointwise.mul, "divide": div,
+    "negative": pointwise.neg,
     "absolute": pointwise.abs, "clip": clamp, "arctan2": pointwise.atan2,
     "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "not_equal": ne,
 }.items():  # fmt: skip
