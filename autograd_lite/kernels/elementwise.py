@@ -138,13 +138,16 @@ class Elementwise:
     ) -> None:
         self.name = f"{name}_loop"
         # A prefix keeps the operands apart from the locals of the generated code.
-        names = {o: f"in_{o}" for o in (*operands, *scalars)}
-        self.operands = tuple(names.values())
-        self._formula = self.operands[: len(operands)], self.operands[len(operands) :], _substitute(formula, names)
+        self._names = {o: f"in_{o}" for o in (*operands, *scalars)}
+        self._whole = len(operands)
+        self._formula = formula
+        self.operands = tuple(self._names.values())
 
     def _compile(self, source: str) -> dict[str, Any]:
         namespace = {**vars(special), "parallel_for": threading.parallel_for}
-        return kernels_from_source(_span_source(self.name, *self._formula) + source, namespace)
+        whole, single = self.operands[: self._whole], self.operands[self._whole :]
+        spans = _span_source(self.name, whole, single, _substitute(self._formula, self._names))
+        return kernels_from_source(spans + source, namespace)
 
     @cached_property
     def loop(self) -> Any:
