@@ -338,7 +338,7 @@ def test_half_precision_becomes_float32():
 
 def test_bfloat16_against_pytorch():
     torch = pytest.importorskip("torch")
-    from safetensors.torch import save as save_torch
+    save_torch = pytest.importorskip("safetensors.torch", reason="compares with the safetensors library").save
 
     given_ = {"b": torch.randn(33).bfloat16(), "h": torch.randn(7).half()}
     found = load(io.BytesIO(save_torch(given_)))
