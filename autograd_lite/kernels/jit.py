@@ -156,9 +156,30 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):
     _locator_classes = [_Locator]
 
 
+class _CacheFile(caching.IndexDataCacheFile):
+    """Numba's files, safe among processes that compile at the same time.
+
+    Numba numbers its data files by an index that another process may be writing as well; two signatures can then
+    end up with one number, and one of them would be run with the machine code of the other. Each file
+    therefore says what it holds, and is ignored where that is not what was asked for.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        super().save(key, (self._source_stamp, key, data))
+
+    def load(self, key: Any) -> Any:
+        found = super().load(key)
+        return found[2] if found is not None and found[:2] == (self._source_stamp, key) else None
+
+
 class _KernelCache(caching.Cache):
     _impl_class = _KernelCacheImpl  # type: ignore[assignment]
     announced = False
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        file = self._cache_file
+        self._cache_file = _CacheFile(file._cache_path, self._impl.filename_base, file._source_stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         found = super().load_overload(sig, target_context)

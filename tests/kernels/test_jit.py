@@ -51,6 +51,21 @@ def test_code_is_kept_and_goes_stale_with_its_sources(tmp_path: pathlib.Path) ->
     assert out == "5.0 0"
 
 
+def test_two_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path: pathlib.Path) -> None:
+    """Both find no entry, both take the number 1: the index of the one, the data of the other."""
+    one, two = (jit._CacheFile(str(tmp_path), "kernel", "stamp") for _ in range(2))
+    one.save("float32", "code for float32")
+    index = (tmp_path / "kernel.nbi").read_bytes()
+    (tmp_path / "kernel.nbi").unlink()
+    two.save("float64", "code for float64")
+    (tmp_path / "kernel.nbi").write_bytes(index)
+    assert one.load("float32") is None
+    one.save("float32", "code for float32")
+    assert one.load("float32") == "code for float32"
+    other = jit._CacheFile(str(tmp_path), "kernel", "another stamp")
+    assert other.load("float32") is None
+
+
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "file"
     file.touch()
