@@ -264,22 +264,16 @@ from .ops.matmul import (
 from .ops.einsum import einsum
 from .ops.extremes import amax, amin, aminmax, argmax, argmin, max, median, min, mode, nanmedian, quantile
 from .ops.norms import norm
+from .ops.counting import argwhere, bincount, bucketize, histc, nonzero, one_hot, searchsorted
 from .ops.scatter import (
-    argwhere,
-    bincount,
-    bucketize,
     gather,
-    histc,
     index_add,
     index_copy,
     index_fill,
     masked_fill,
     masked_scatter,
-    nonzero,
-    one_hot,
     scatter,
     scatter_add,
-    searchsorted,
     take,
     take_along_dim,
 )

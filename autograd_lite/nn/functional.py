@@ -34,6 +34,7 @@ from ..ops.activation import (
     threshold,
 )
 from ..ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.counting import one_hot
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.distance import (
     cosine_embedding_loss,
@@ -75,7 +76,6 @@ from ..ops.pooling import (
 )
 from ..ops.rearrange import pad
 from ..ops.resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold, upsample
-from ..ops.scatter import one_hot
 from ..ops.softmax import log_softmax as _log_softmax
 from ..ops.softmax import softmax as _softmax
 from ..tensor import Tensor

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import dtypes
-from ..tensor import RemovableHandle, Tensor, device
+from ..tensor import RemovableHandle, Tensor
+from ..tensor import device as check_device
 from .hooks import Hook, Hooks
 from .parameter import Parameter
 from .state import IncompatibleKeys, load
@@ -435,7 +436,7 @@ class Module:
                 devices.append(given)
         for given in devices:
             if given is not None:
-                _check_device(given)
+                check_device(given)
         if dtype is None:
             return self
         wanted = dtypes.as_dtype(dtype)
@@ -595,7 +596,3 @@ class Module:
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in {*dir(type(self)), *self.__dict__} if not name[:1].isdigit())
-
-
-def _check_device(given: Any) -> None:
-    device(given)
