@@ -23,7 +23,6 @@ from autograd_lite import optim
 from autograd_lite.io import load, save
 from autograd_lite.nn.parameter import Parameter
 from autograd_lite.tensor import Tensor
-
 from tests.saving import DTYPES, Trap, same, through
 
 FORMATS = ["safetensors", "npz"]

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from autograd_lite.io import load
 from autograd_lite.io.pth import STORAGES
 from autograd_lite.tensor import Tensor
-
 from tests.saving import DTYPES, Trap, same, through
 
 
