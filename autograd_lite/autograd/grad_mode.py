@@ -13,34 +13,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     enabled = True
     inference = False
-    anomaly = False
+
+
+class _Anomaly:
+    enabled = False
     check_nan = True
 
 
 state = _State()
 """This thread's modes; read it, and change it through the classes below."""
+anomaly = _Anomaly()
+"""Anomaly detection, which is on or off for all threads together (the backward pass may run in another one)."""
 
 
 class _Mode:
-    """Sets attributes of `state` on entry and puts the old values back on exit, error or not."""
+    """Sets attributes of `state` (or another target) on entry and puts the old values back on exit, error or not."""
 
-    def __init__(self, **wanted: bool) -> None:
+    def __init__(self, target: Any = state, /, **wanted: bool) -> None:
+        self._target = target
         self._wanted = wanted
         self._saved: list[dict[str, bool]] = []
 
     def __enter__(self) -> None:
-        self._saved.append({name: getattr(state, name) for name in self._wanted})
+        self._saved.append({name: getattr(self._target, name) for name in self._wanted})
         for name, value in self._wanted.items():
-            setattr(state, name, value)
+            setattr(self._target, name, value)
 
     def __exit__(self, *_: object) -> None:
         for name, value in self._saved.pop().items():
-            setattr(state, name, value)
+            setattr(self._target, name, value)
 
     def __call__(self, function: F) -> F:
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with _Mode(**self._wanted):
+            with _Mode(self._target, **self._wanted):
                 return function(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
@@ -160,7 +166,7 @@ def is_inference_mode_enabled() -> bool:
 class detect_anomaly(_Mode):
     """Find the forward line whose derivative produced a NaN.
 
-    Inside, every recorded operation keeps the line that called it, and a backward pass stops with a
+    Inside, in every thread, every recorded operation keeps the line that called it, and a backward pass stops with a
     `RuntimeError` at the first NaN gradient, naming the operation and that line. Slow: for debugging.
 
     Parameters
@@ -181,7 +187,7 @@ class detect_anomaly(_Mode):
     """
 
     def __init__(self, check_nan: bool = True) -> None:
-        super().__init__(anomaly=True, check_nan=check_nan)
+        super().__init__(anomaly, enabled=True, check_nan=check_nan)
 
 
 class set_detect_anomaly(_Mode):
@@ -195,4 +201,4 @@ class set_detect_anomaly(_Mode):
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        super().__init__(anomaly=mode, check_nan=check_nan)
+        super().__init__(anomaly, enabled=mode, check_nan=check_nan)

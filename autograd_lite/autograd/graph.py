@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from .grad_mode import state
+from .grad_mode import anomaly, state
 
 RELEASED: Any = object()
 """What a node holds instead of its saved tensors once they have been freed."""
@@ -71,7 +71,7 @@ class Node:
     def __init__(self, inputs: tuple[Any, ...]) -> None:
         self.inputs = inputs
         self.number = clock()
-        self.watch: Watch | None = Watch(caller()) if state.anomaly else None
+        self.watch: Watch | None = Watch(caller()) if anomaly.enabled else None
 
     def watched(self) -> Watch:
         """The node's `Watch`, made if there is none."""
@@ -208,7 +208,7 @@ def run_backward(
             entry[1], entry[2] = entry[1] + gradient, True
 
     before = state.enabled
-    anomaly = state.anomaly and state.check_nan
+    check_nan = anomaly.enabled and anomaly.check_nan
     state.enabled = create_graph
     try:
         for target, gradient in roots:
@@ -239,7 +239,7 @@ def run_backward(
                 slots[node.slot] = gradient if present is None else present + gradient
                 continue
             results = node.propagate(gradient, wanted)
-            if anomaly:
+            if check_nan:
                 _check_nan(node, results)
             for i, target in enumerate(node.inputs):
                 if target is not None:

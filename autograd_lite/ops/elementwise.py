@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.grad_mode import state
+from ..autograd.grad_mode import anomaly, state
 from ..autograd.graph import RELEASED, Watch, caller, clock
 from ..kernels import discrete, memory
 from ..kernels.elementwise import SMALL, Elementwise
@@ -53,18 +53,6 @@ class ElementwiseNode(PrimitiveNode):
 
     __slots__ = ()
 
-    def __init__(
-        self, primitive: Any, plan: Plan, inputs: tuple[Any, ...], saved: tuple[Any, ...], shapes: Any
-    ) -> None:
-        self.inputs = inputs
-        self.number = clock()
-        self.watch = Watch(caller()) if state.anomaly else None
-        self.primitive = primitive
-        self.plan = plan
-        self.saved = saved
-        self.shapes = shapes
-        self.parameters = None
-
     def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
         if state.enabled or wanted is not None:
             return PrimitiveNode.propagate(self, gradient, wanted)
@@ -87,6 +75,17 @@ class ElementwiseNode(PrimitiveNode):
                 result = sum_to(result, shape=self.shapes[target])
             results[target] = result
         return results
+
+
+_new_node, _new_tensor = ElementwiseNode.__new__, Tensor.__new__
+
+
+def _alias(out: Tensor) -> Tensor:
+    """What a node saves of its own output: the node must not hold the tensor that holds the node."""
+    alias = _new_tensor(Tensor)
+    alias._data = out._data
+    alias._counter = out._counter
+    return alias
 
 
 class ElementwisePrimitive(Primitive):
@@ -157,53 +156,108 @@ class ElementwisePrimitive(Primitive):
         self.attach(out, *tensors)
         return out
 
-    def attach(self, out: Tensor, x: Tensor, *others: Tensor) -> None:
-        """Record the call that made `out`, if it is to be recorded. The hottest Python of the library."""
+    def attach(self, out: Tensor, *tensors: Tensor) -> None:
+        """Record the call that made `out`, if it is to be recorded."""
         if not state.enabled:
-            if state.inference:
-                out._inference = True
+            out._inference = state.inference
             return
         shape = out._data.shape
+        key, bit = 0, 1
         mixed = False
-        if x._base is not None:
-            x._refresh()
-        if x._requires_grad:
-            key = 1
-            inputs: tuple[Any, ...] = ((x._node or x),)
-            mixed = x._data.shape != shape
-        else:
-            key = 0
-            inputs = (None,)
-        bit = 2
-        for t in others:
+        for t in tensors:
             if t._base is not None:
                 t._refresh()
             if t._requires_grad:
                 key += bit
-                inputs += ((t._node or t),)
                 mixed = mixed or t._data.shape != shape
-            else:
-                inputs += (None,)
             bit += bit
-        if not key:
+        if key:
+            inputs = tuple([(t._node or t) if t._requires_grad else None for t in tensors])
+            plan = self._by_key.get(key) or self._plan_of(key)
+            saved = () if plan.pick is None else self._keep(plan, out, tensors)
+            shapes = tuple([t._data.shape for t in tensors]) if mixed else None
+            out._node = ElementwiseNode(self, plan, inputs, saved, shapes, None)
+            out._requires_grad = True
+
+    # The two that follow are `attach` for one and for two inputs, with the node's constructor written out: the
+    # hottest Python of the library.
+
+    def attach_one(self, out: Tensor, x: Tensor) -> None:
+        if not state.enabled:
+            out._inference = state.inference
+            return
+        if x._base is not None:
+            x._refresh()
+            if not x._requires_grad:
+                return
+        plan = self._by_key.get(1) or self._plan_of(1)
+        if plan.pick is None:
+            saved: tuple[Tensor, ...] = ()
+        elif plan.single and plan.keeps_out:
+            saved = (_alias(out),)
+        else:
+            saved = self._keep(plan, out, (x,))
+        node = _new_node(ElementwiseNode)
+        node.inputs = (x._node or x,)
+        node.number = clock()
+        node.watch = Watch(caller()) if anomaly.enabled else None
+        node.primitive = self
+        node.plan = plan
+        node.saved = saved
+        node.shapes = None
+        node.parameters = None
+        out._node = node
+        out._requires_grad = True
+
+    def attach_two(self, out: Tensor, x: Tensor, y: Tensor, mixed: bool) -> None:
+        """`mixed` says that `x` and `y` differ in shape."""
+        if not state.enabled:
+            out._inference = state.inference
+            return
+        if x._base is not None:
+            x._refresh()
+        if y._base is not None:
+            y._refresh()
+        if x._requires_grad:
+            inputs: tuple[Any, Any] = (x._node or x, (y._node or y) if y._requires_grad else None)
+            key = 3 if y._requires_grad else 1
+        elif y._requires_grad:
+            inputs = (None, y._node or y)
+            key = 2
+        else:
             return
         plan = self._by_key.get(key) or self._plan_of(key)
-        saved: Any = ()
-        if plan.pick is not None:
-            if plan.keeps_out:  # an alias: the node must not hold the tensor that holds the node
-                kept = Tensor(out._data)
-                kept._counter = out._counter
-                saved = plan.pick((x, *others, kept))
-            else:
-                saved = plan.pick((x, *others))
-            if plan.single:
-                saved = (saved,)
-            for t in saved:
-                if t._inference:
-                    refuse_inference(self.name)
-        shapes = [t._data.shape for t in (x, *others)] if mixed else None
-        out._node = ElementwiseNode(self, plan, inputs, saved, shapes)
+        if plan.pick is None:
+            saved: tuple[Tensor, ...] = ()
+        elif plan.whole and not (x._inference or y._inference):
+            saved = (x, y)
+        else:
+            saved = self._keep(plan, out, (x, y))
+        node = _new_node(ElementwiseNode)
+        node.inputs = inputs
+        node.number = clock()
+        node.watch = Watch(caller()) if anomaly.enabled else None
+        node.primitive = self
+        node.plan = plan
+        node.saved = saved
+        node.shapes = (x._data.shape, y._data.shape) if mixed else None
+        node.parameters = None
+        out._node = node
         out._requires_grad = True
+
+    def _keep(self, plan: Plan, out: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What the node of a call saves."""
+        if plan.whole:
+            saved = tensors
+        else:
+            if plan.keeps_out:
+                tensors = (*tensors, _alias(out))
+            picked = plan.pick(tensors)  # type: ignore[misc]
+            saved = (picked,) if plan.single else picked
+        for t in saved:
+            if t._inference:
+                refuse_inference(self.name)
+        return saved
 
     def _plan_of(self, key: int) -> Plan:
         """The plan for the inputs whose bits are set in `key`."""
@@ -324,31 +378,37 @@ def unary(
         For the docstring: a sentence, and an expression with its output.
     """
     made = ElementwisePrimitive(name, ("x",), formula, {"x": derivative})
-    kernel = made.kernel
+    return publish(_unary_function(made, integer), made, doc, example)
+
+
+def _unary_function(made: ElementwisePrimitive, integer: str | None) -> Any:
+    name, kernel, attach = made.name, made.kernel, made.attach_one
 
     def op(input: Any) -> Tensor:
         try:
             a = input._data
         except AttributeError:
             raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}") from None
-        if a.dtype.kind != "f":
+        dtype = a.dtype
+        if dtype is not FLOAT32 and dtype.kind != "f":
             if integer is not None:
                 return Tensor(discrete.apply(integer, a, dtype=a.dtype))
             (input,) = common(name, input, floating=True)
             a = input._data
+            dtype = a.dtype
         if a.size < SMALL:
-            result = _empty(a.shape, a.dtype)
+            result = _empty(a.shape, dtype)
             kernel.loop(a.ravel(), result.ravel())
-            out = Tensor(result)
         else:
-            out = Tensor(kernel(a))
+            result = kernel(a)
+        out = Tensor(result)
         if input._requires_grad or input._base is not None:
-            made.attach(out, input)
+            attach(out, input)
         elif state.inference:
             out._inference = True
         return out
 
-    return publish(op, made, doc, example)
+    return op
 
 
 def binary(
@@ -370,36 +430,41 @@ def binary(
 
 def _binary_function(made: ElementwisePrimitive, integer: str | None, operator: bool) -> Any:
     """The function itself; as an `operator` it leaves foreign operands to the other side."""
-    name, kernel, attach = made.name, made.kernel, made.attach
+    name, kernel, attach = made.name, made.kernel, made.attach_two
     floating = integer is None
 
     def op(input: Any, other: Any) -> Tensor:
         try:
-            a = input._data
-            kind = a.dtype
-            if type(other) in NUMBERS and kind.char in "fd":
-                other = constant(other, kind)
-            b = other._data
-            simple = kind is b.dtype and (kind is FLOAT32 or kind is FLOAT64)
-        except AttributeError:
-            simple = False
+            a, b = input._data, other._data
+            dtype = a.dtype
+            simple = dtype is b.dtype and (dtype is FLOAT32 or dtype is FLOAT64)
+        except AttributeError:  # a number, or something foreign
+            simple = isinstance(input, Tensor) and type(other) in NUMBERS and input._data.dtype.kind == "f"
+            if simple:
+                a = input._data
+                dtype = a.dtype
+                other = constant(other, dtype)
+                b = other._data
         if not simple:
             if operator and not (isinstance(other, Tensor) or is_number(other)):
                 return NotImplemented
             input, other = common(name, input, other, floating=floating)
             a, b = input._data, other._data
-            if a.dtype.kind != "f":
-                return Tensor(discrete.apply(integer, a, b, dtype=a.dtype))  # type: ignore[arg-type]
-        if a.size < SMALL and (a.shape == b.shape or b.ndim == 0):
-            result = _empty(a.shape, a.dtype)
+            dtype = a.dtype
+            if dtype.kind != "f":
+                return Tensor(discrete.apply(integer, a, b, dtype=dtype))  # type: ignore[arg-type]
+        shape = a.shape
+        mixed = shape != b.shape
+        if a.size < SMALL and not (mixed and b.ndim):
+            result = _empty(shape, dtype)
             kernel.loop(a.ravel(), b.ravel(), result.ravel())
-            out = Tensor(result)
         else:
-            if a.shape != b.shape and a.ndim and b.ndim:
-                check_broadcast(name, (a.shape, b.shape))
-            out = Tensor(kernel(a, b))
+            if mixed and shape and b.ndim:
+                check_broadcast(name, (shape, b.shape))
+            result = kernel(a, b)
+        out = Tensor(result)
         if input._requires_grad or other._requires_grad or input._base is not None or other._base is not None:
-            attach(out, input, other)
+            attach(out, input, other, mixed)
         elif state.inference:
             out._inference = True
         return out

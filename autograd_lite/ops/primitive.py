@@ -62,7 +62,7 @@ class _Call:
 class Plan:
     """What a primitive keeps, and runs backward, for one choice of inputs that need a gradient."""
 
-    __slots__ = ("calls", "keeps_out", "names", "needs", "pick", "shapes", "single")
+    __slots__ = ("calls", "keeps_out", "names", "needs", "pick", "shapes", "single", "whole")
 
     def __init__(self, primitive: Primitive, needs: tuple[bool, ...]) -> None:
         rules = [rule for rule in primitive.rules if any(needs[i] for i in rule.targets)]
@@ -75,9 +75,10 @@ class Plan:
         sources = (*primitive.inputs, "out", *primitive.extras)
         self.needs = needs
         self.shapes = [(n, primitive.inputs.index(n[:-6])) for n in set(wanted) if n in primitive.shape_names]
-        self.names = tuple(dict.fromkeys(n for n in wanted if n in sources))
+        self.names = tuple(n for n in sources if n in wanted)
         self.keeps_out = "out" in self.names
         self.single = len(self.names) == 1
+        self.whole = self.names == primitive.inputs
         self.pick = itemgetter(*(sources.index(n) for n in self.names)) if self.names else None
         self.calls = [
             (
