@@ -59,7 +59,7 @@ MUTANTS = [
     Mutant("engine", "aliasing", ".grad is the upstream gradient itself", "autograd/graph.py", "leaf._grad = gradient if may_own else gradient.clone()", "leaf._grad = gradient", (f"{ENGINE}::test_backward_of_a_leaf_itself", "tests/test_ops_memory.py::test_untouched[add]")),
     Mutant("engine", "lost accumulation", "a second gradient replaces the first", "autograd/graph.py", "                pending[target] = present + gradient\n", "                pending[target] = gradient\n", (f"{ENGINE}::test_fan_out_and_shared_subexpressions",)),
     Mutant("engine", "order", "nodes run in the order of recording", "autograd/graph.py", "heappush(heap, (-target.number, target))", "heappush(heap, (target.number, target))", (f"{ENGINE}::test_fan_out_and_shared_subexpressions", "tests/test_random_graphs.py")),
-    Mutant("engine", "leak", "saved tensors are never freed", "autograd/graph.py", "            if not keep_graph:\n", "            if False:\n", (f"{ENGINE}",)),
+    Mutant("engine", "leak", "saved tensors are never freed", "autograd/graph.py", "            if not keep_graph:\n", "            if False:\n", (ENGINE, "tests/test_engine_memory.py")),
     Mutant("engine", "leaf hooks", "leaf hooks see nothing", "autograd/graph.py", "replaced = run_hooks(leaf._hooks, gradient)", "replaced = gradient", (f"{ENGINE}::test_leaf_hooks_run_once_on_the_whole_gradient",)),
     Mutant("engine", "grad mode", "backward leaves recording off after an exception", "autograd/graph.py", "    finally:\n        state.enabled = before\n", "    except ZeroDivisionError:\n        raise\n    else:\n        state.enabled = before\n", (f"{ENGINE}",)),
     # in-place and views
