@@ -6,8 +6,15 @@ Profiles of Hypothesis: ``ci`` (the default; the whole suite in minutes) and ``t
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
+
+# Before anything loads OpenMP: waiting threads sleep, and each of several workers computes on one thread, except in
+# the tests that ask for more. Threads that spin while another process holds their core are a hundred times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
