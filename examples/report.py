@@ -2,6 +2,7 @@
 
 python -m examples.report --quick                       # all, on little data that needs no download
 python -m examples.report --data DIR --only mlp,pca     # some, on the real files
+python -m examples.report --data DIR --compare --keep   # PyTorch beside them; what was run before is not run again
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import compare_torch
 from .common import options
 from .common.training import progress
 
@@ -39,6 +41,10 @@ class Experiment:
     real: list[str] = field(default_factory=list)
     """Options for the real files."""
     needs_data: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        return self.command[0] in compare_torch.EXAMPLES
 
 
 def percent(*keys: str) -> Callable[[Metrics], str]:
@@ -162,71 +168,114 @@ pre { background: #f7f7f7; padding: .8rem; overflow-x: auto; font-size: .8rem }
 
 
 @dataclass
-class Result:
+class Run:
     """What a run left behind."""
 
-    experiment: Experiment
     command: str
     seconds: float
     metrics: Metrics | None
     log: str
     pictures: list[pathlib.Path]
 
+
+@dataclass
+class Result:
+    """An experiment's run, and PyTorch's where there is one."""
+
+    experiment: Experiment
+    ours: Run
+    torch: Run | None = None
+
     @property
     def measured(self) -> str:
-        return self.experiment.measure(self.metrics) if self.metrics is not None else "failed"
+        return self._reading(self.ours)
+
+    @property
+    def by_torch(self) -> str:
+        return self._reading(self.torch) if self.torch else ""
+
+    @property
+    def training(self) -> str:
+        """Seconds of training steps, of the processor's time."""
+        times = [training_seconds(one.metrics) for one in (self.ours, self.torch) if one and one.metrics]
+        return "; PyTorch ".join(f"{seconds:.1f}" for seconds in times if seconds)
+
+    def _reading(self, one: Run) -> str:
+        return self.experiment.measure(one.metrics) if one.metrics is not None else "failed"
 
 
-def run(experiment: Experiment, given: argparse.Namespace) -> Result:
-    """Run an experiment in a process of its own."""
-    folder = given.out / experiment.name
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("*.png"), folder / "metrics.json"):
-        old.unlink(missing_ok=True)
+def training_seconds(metrics: Any) -> float:
+    """The processor's seconds in training steps, of all the histories in the metrics."""
+    if not isinstance(metrics, dict):
+        return 0.0
+    own = metrics.get("processor_seconds_of_epoch", [])
+    return sum(own) + sum(training_seconds(value) for value in metrics.values())
+
+
+def run(experiment: Experiment, given: argparse.Namespace, torch: bool = False) -> Run:
+    """Run an experiment in a process of its own; with `--keep`, take what an earlier run left."""
+    folder = given.out / (f"{experiment.name}_torch" if torch else experiment.name)
     arguments = [*experiment.command, *(experiment.real if given.data else []), "--seed", str(given.seed)]
     if given.quick:
         arguments.append("--quick")
     if given.data:
         arguments += ["--data", str(given.data)]
-    shown = shlex.join(["python", "-m", f"examples.{arguments[0]}", *arguments[1:]])
-    full = [sys.executable, "-m", f"examples.{arguments[0]}", *arguments[1:]]
-    full += ["--out", str(folder), "--json", str(folder / "metrics.json")]
+    arguments = ["compare_torch", *arguments] if torch else arguments
+    command = ["-m", f"examples.{arguments[0]}", *arguments[1:]]
+    shown = shlex.join(["python", *command])
+    files = {name: folder / name for name in ("metrics.json", "log.txt", "run.json")}
+    if given.keep and files["metrics.json"].exists() and files["run.json"].exists():
+        kept = json.loads(files["run.json"].read_text(encoding="utf-8"))
+        if kept["command"] == shown:
+            return _collected(folder, shown, kept["seconds"])
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.png"), *files.values()):
+        old.unlink(missing_ok=True)
+    full = [sys.executable, *command, "--out", str(folder), "--json", str(files["metrics.json"])]
     started = time.perf_counter()
-    done = subprocess.run(full, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ))
+    with files["log.txt"].open("wb") as log:
+        subprocess.run(full, stdout=log, stderr=subprocess.STDOUT)
     seconds = time.perf_counter() - started
-    (folder / "log.txt").write_text(done.stdout, encoding="utf-8")
-    metrics = None
-    if done.returncode == 0:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return Result(experiment, shown, seconds, metrics, done.stdout, sorted(folder.glob("*.png")))
+    files["run.json"].write_text(json.dumps({"command": shown, "seconds": seconds}), encoding="utf-8")
+    return _collected(folder, shown, seconds)
+
+
+def _collected(folder: pathlib.Path, command: str, seconds: float) -> Run:
+    file = folder / "metrics.json"  # the last that an example writes: if it is missing, the example failed
+    metrics = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    log = (folder / "log.txt").read_text(encoding="utf-8")
+    return Run(command, seconds, metrics, log, sorted(folder.glob("*.png")))
 
 
 def page(results: list[Result], quick: bool) -> str:
     """The whole page; the pictures are inside it."""
+    titles = ["Experiment", "Reached", "Target", "Elsewhere", "PyTorch, same run", "Seconds", "Training (processor s)"]
     rows, sections = [], []
     for result in results:
-        one = result.experiment
-        state = ' class="failed"' if result.metrics is None else ""
-        rows.append(
-            f'<tr><td><a href="#{one.name}">{html.escape(one.title)}</a></td><td{state}>{html.escape(result.measured)}'
-            f"</td><td>{html.escape(one.target)}</td><td>{html.escape(one.elsewhere)}</td><td>{result.seconds:.0f}</td></tr>"
-        )
+        one, ours = result.experiment, result.ours
+        link = f'<a href="#{one.name}">{html.escape(one.title)}</a>'
+        rest = [one.target, one.elsewhere, result.by_torch, f"{ours.seconds:.0f}", result.training]
+        state = ' class="failed"' if ours.metrics is None else ""
+        cells = [f"<td>{link}</td><td{state}>{html.escape(result.measured)}</td>"]
+        cells += [f"<td>{html.escape(text)}</td>" for text in rest]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
         pictures = "".join(
             f'<img alt="{html.escape(path.stem.replace("_", " "))}" '
             f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
-            for path in result.pictures
+            for path in ours.pictures
         )
-        log = "\n".join(line for line in result.log.splitlines() if not line.startswith(("figure", "metrics")))
+        log = "\n".join(line for line in ours.log.splitlines() if not line.startswith(("figure", "metrics")))
         sections.append(
-            f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2><p><code>{html.escape(result.command)}</code>, '
-            f"{result.seconds:.0f} s</p><pre>{html.escape(log.strip())}</pre>{pictures}</section>"
+            f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2><p><code>{html.escape(ours.command)}</code>, '
+            f"{ours.seconds:.0f} s</p><pre>{html.escape(log.strip())}</pre>{pictures}</section>"
         )
     note = "<p>Quick runs on little data: the figures are not comparable with the targets.</p>" if quick else ""
+    heads = "".join(f"<th>{title}</th>" for title in titles)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>autograd_lite: the experiments</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>autograd_lite: the experiments</h1>{note}<table><thead><tr><th>Experiment</th><th>Reached</th>"
-        "<th>Target</th><th>Elsewhere</th><th>Seconds</th></tr></thead>"
+        f"<h1>autograd_lite: the experiments</h1>{note}<table><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>{''.join(sections)}</body></html>\n"
     )
 
@@ -239,6 +288,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/report"), help="folder for page and runs")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all metrics to this file")
     parser.add_argument("--quick", action="store_true", help="runs of seconds on little data")
+    parser.add_argument("--compare", action="store_true", help="run PyTorch beside, where it can run the same example")
+    parser.add_argument("--keep", action="store_true", help="take results that an earlier run left in --out")
     given = parser.parse_args(arguments)
     names = {one.name for one in EXPERIMENTS}
     given.only = given.only.split(",") if given.only else sorted(names)
@@ -258,13 +309,24 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     bar = progress(chosen, unit="experiment")
     for one in bar:
         bar.set_description(one.name)
-        result = run(one, given)
-        print(f"{one.name:22} {result.measured}   ({result.seconds:.0f} s)", flush=True)
+        result = Result(one, run(one, given), run(one, given, torch=True) if given.compare and one.comparable else None)
+        print(f"{one.name:22} {result.measured}   ({result.ours.seconds:.0f} s)", flush=True)
+        if result.torch:
+            print(f"{'  by PyTorch':22} {result.by_torch}   ({result.torch.seconds:.0f} s)", flush=True)
         results.append(result)
         path = given.out / "report.html"
         path.write_text(page(results, given.quick), encoding="utf-8")  # after each: a page is there if it is stopped
     print(f"page      {path}" if results else "nothing to run")
-    metrics = {r.experiment.name: {"seconds": r.seconds, "measured": r.measured, "metrics": r.metrics} for r in results}
+    metrics = {
+        r.experiment.name: {
+            "seconds": r.ours.seconds,
+            "measured": r.measured,
+            "by_torch": r.by_torch,
+            "training_seconds": r.training,
+            "metrics": r.ours.metrics,
+        }
+        for r in results
+    }
     return options.report(given, metrics)
 
 

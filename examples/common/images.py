@@ -81,7 +81,7 @@ def load(options: argparse.Namespace, quick: int = 2000) -> Images:
 
 
 def _three_parts(name: str, parts: dict[str, Any]) -> Images:
-    train, valid, test = (Split(*parts[split].tensors()) for split in ("train", "valid", "test"))
+    train, valid, test = (Split(*map(ag.from_numpy, parts[split].arrays())) for split in ("train", "valid", "test"))
     return Images(name, train, valid, test, list(parts["train"].classes))
 
 

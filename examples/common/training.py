@@ -40,6 +40,11 @@ class History(dict[str, list[float]]):
         """The time spent in training steps, without validation."""
         return sum(self.get("seconds_of_epoch", []))
 
+    @property
+    def processor_seconds(self) -> float:
+        """The same, of the processor's time: what else the machine does is not in it."""
+        return sum(self.get("processor_seconds_of_epoch", []))
+
 
 class Run:
     """A training run as its callbacks see it. A callback ends it by setting `stopped`."""
@@ -200,7 +205,7 @@ def fit(
 
     bar = progress(range(run.epoch, epochs), initial=run.epoch, total=epochs, desc=description or None)
     for epoch in bar:
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         totals = dict.fromkeys(["loss", *metrics], 0.0)
         for step, (images, targets) in enumerate(loader):
             images = to_float(images if augment is None else augment(images, epoch, step))
@@ -214,13 +219,16 @@ def fit(
                 totals[name] += metric(outputs.detach(), targets) * len(targets)
         if scheduler is not None:
             scheduler.step()
-        seconds = time.perf_counter() - started
+        seconds = {
+            "seconds_of_epoch": time.perf_counter() - started,
+            "processor_seconds_of_epoch": time.process_time() - processor,
+        }
 
         outputs = predict(model, valid.images)
         measured = {f"train_{name}": total / len(train) for name, total in totals.items()}
         measured["valid_loss"] = loss(outputs, valid.labels, reduction="sum").item() / len(valid)
         measured.update({f"valid_{name}": metric(outputs, valid.labels) for name, metric in metrics.items()})
-        run.history.record(**measured, seconds_of_epoch=seconds)
+        run.history.record(**measured, **seconds)
         run.epoch = epoch + 1
         bar.set_postfix({name: f"{measured[f'valid_{name}']:.4g}" for name in totals})
         for callback in callbacks:

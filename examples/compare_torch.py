@@ -1,0 +1,49 @@
+"""Runs an example on PyTorch: the very same file, with ``torch`` in the place of ``autograd_lite``.
+
+Both have the same names, so a recipe need not be written a second time, and cannot differ. What PyTorch does not
+have, the readers of data files, stays ours and hands over arrays.
+
+    python -m examples.compare_torch cnn --dataset nist36 --data DIR --out out/torch
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import autograd_lite
+
+EXAMPLES = ("autoencoder", "cnn", "finetune", "mlp", "softmax_regression")
+
+
+def substitute() -> ModuleType:
+    """A module ``autograd_lite`` that is PyTorch, but for the data sets and for reading safetensors."""
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit("a comparison with PyTorch needs it: pip install torch") from error
+    from torch.utils import data
+
+    torch.set_num_threads(autograd_lite.get_num_threads())
+    read = autograd_lite.load
+    module = ModuleType("autograd_lite")
+    module.__getattr__ = functools.partial(getattr, torch)  # type: ignore[method-assign]
+    module.datasets = autograd_lite.datasets  # type: ignore[attr-defined]
+    module.load = lambda path: {name: torch.from_numpy(value.numpy()) for name, value in read(path).items()}  # type: ignore[attr-defined]
+    sys.modules.update({"autograd_lite": module, "autograd_lite.utils": torch.utils, "autograd_lite.utils.data": data})
+    return module
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    name, *rest = sys.argv[1:] if arguments is None else arguments
+    if name not in EXAMPLES:
+        sys.exit(f"expected one of {', '.join(EXAMPLES)}, got {name!r}")
+    substitute()
+    return importlib.import_module(f"examples.{name}").main(rest)
+
+
+if __name__ == "__main__":
+    main()
