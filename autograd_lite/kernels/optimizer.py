@@ -8,7 +8,7 @@ is replaced. Before anything is written the kernel checks that all arrays are C-
 one dtype, and of one size per parameter.
 
 Hyperparameters come in a float64 array, are combined there, and are rounded once to the dtype of the
-parameters. Large parameters are cut into chunks of fixed size, which threads share; updates are
+parameters. Parameters are cut into chunks of fixed size, which threads share; updates are
 elementwise and norms are added up in chunk order, so results do not depend on the thread count.
 """
 
@@ -28,8 +28,10 @@ from numba.np.arrayobj import make_array, populate_array
 from .jit import JIT, kernel
 from .threading import parallel_for
 
-CHUNK = 1 << 14
-"""Elements in one part of the work."""
+CHUNK = 1 << 12
+"""Elements that are not divided between threads."""
+PARTS = 32
+"""Parts of the work, each a share of every parameter."""
 PARALLEL_FROM = 1 << 15
 """Calls with fewer elements in all stay on one thread."""
 TILE = 1024
@@ -207,32 +209,36 @@ def _plan(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
         size = _size(arrays, first)
         chunks += (size + CHUNK - 1) // CHUNK
         total += size
-    return chunks, chunks if total >= PARALLEL_FROM else min(chunks, 1)
+    return chunks, PARTS if total >= PARALLEL_FROM else min(chunks, 1)
 
 
 @kernel
-def _locate(chunk: int, arrays: int, width: int) -> tuple[int, int, int]:
-    """The first entry of the parameter that `chunk` lies in, and the chunk's start and size."""
-    entry = np.int64(0)
-    size = _size(arrays, entry)
-    while chunk * CHUNK >= size:
-        chunk -= (size + CHUNK - 1) // CHUNK
-        entry += width
-        size = _size(arrays, entry)
-    return entry, chunk * CHUNK, min(size - chunk * CHUNK, CHUNK)
+def _share(arrays: int, k: int, width: int, part: int, parts: int) -> tuple[int, int, int]:
+    """The first entry of parameter `k`, and the start and size of what `part` does of it: whole chunks.
+
+    A part does the same share of every parameter, so that a thread updates those rows of the weights whose
+    gradient it has computed; what is left over starts at another part in each.
+    """
+    size = _size(arrays, k * width)
+    chunks = (size + CHUNK - 1) // CHUNK
+    shift = 13 * k % parts
+    start = min((chunks * part + shift) // parts * CHUNK, size)
+    return k * width, start, min((chunks * (part + 1) + shift) // parts * CHUNK, size) - start
 
 
-# Each update is a kernel that does one part: every `parts`-th chunk, and one that checks and starts them.
+# Each update is a kernel that does one part, and one that checks and starts them.
 
 # ---------------------------------------------------------------------------------------------- SGD
 
 
 @kernel(internal=True)
-def _sgd_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+def _sgd_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, sign, decay = real(h[0]), real(h[1]), real(h[2])
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, 2)
+    for k in range(count):
+        i, start, size = _share(arrays, k, 2, part, parts)
+        if size == 0:
+            continue
         p = _piece(arrays, i, start, size, like)
         g = _piece(arrays, i + 1, start, size, like)
         for j in range(size):
@@ -245,18 +251,20 @@ def _sgd_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, li
 @kernel
 def _sgd(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 2, 2)
-    parallel_for(_sgd_part, parts, (parts, chunks, arrays, h, like))
+    parallel_for(_sgd_part, parts, (parts, count, arrays, h, like))
     return chunks
 
 
 @kernel(internal=True)
-def _momentum_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+def _momentum_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, sign, decay, momentum, fresh, nesterov = (
         real(h[0]), real(h[1]), real(h[2]), real(h[3]), real(h[4]), h[5] != 0,
     )  # fmt: skip
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, 3)
+    for k in range(count):
+        i, start, size = _share(arrays, k, 3, part, parts)
+        if size == 0:
+            continue
         p = _piece(arrays, i, start, size, like)
         g = _piece(arrays, i + 1, start, size, like)
         b = _piece(arrays, i + 2, start, size, like)
@@ -275,7 +283,7 @@ def _momentum_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarra
 @kernel
 def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 3, 3)
-    parallel_for(_momentum_part, parts, (parts, chunks, arrays, h, like))
+    parallel_for(_momentum_part, parts, (parts, count, arrays, h, like))
     return chunks
 
 
@@ -283,17 +291,19 @@ def _momentum(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel(internal=True)
-def _adam_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
+def _adam_part(part: int, parts: int, count: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     beta2, eps, sign = real(h[2]), real(h[3]), real(h[6])
     fresh1, fresh2 = real(1 - h[1]), real(1 - h[2])
     decay = real(h[4] if h[5] == 0 else 0.0)
     shrink = real(1 - h[0] * h[4] if h[5] != 0 else 1.0)
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, width)
+    for k in range(count):
+        i, start, size = _share(arrays, k, width, part, parts)
+        if size == 0:
+            continue
         t = _steps(arrays, i + width - 1)
         rate, root = real(h[0] / (1 - h[1] ** t)), real(1 / math.sqrt(1 - h[2] ** t))
-        tile = CHUNK if width == 5 else TILE  # one loop, or two
+        tile = size if width == 5 else TILE  # one loop, or two
         for first in range(start, start + size, tile):
             n = min(start + size - first, tile)
             p = _piece(arrays, i, first, n, like)
@@ -327,7 +337,7 @@ def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, width, width - 1)
     if chunks >= 0:
         _count_steps(arrays, count, width)
-    parallel_for(_adam_part, parts, (parts, chunks, arrays, width, h, like))
+    parallel_for(_adam_part, parts, (parts, count, arrays, width, h, like))
     return chunks
 
 
@@ -335,14 +345,16 @@ def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel(internal=True)
-def _rmsprop_part(part: int, parts: int, chunks: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
+def _rmsprop_part(part: int, parts: int, count: int, arrays: int, width: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     lr, alpha, fresh, eps, decay, momentum, centered, sign, zero = (
         real(h[0]), real(h[1]), real(1 - h[1]), real(h[2]), real(h[3]), real(h[4]), h[5] != 0, real(h[6]), real(0),
     )  # fmt: skip
     u = np.empty(TILE, like.dtype)
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, width)
+    for k in range(count):
+        i, start, size = _share(arrays, k, width, part, parts)
+        if size == 0:
+            continue
         for first in range(start, start + size, TILE):
             n = min(start + size - first, TILE)
             p = _piece(arrays, i, first, n, like)
@@ -376,16 +388,18 @@ def _rmsprop(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, width, width - 1)
     if chunks >= 0:
         _count_steps(arrays, count, width)
-    parallel_for(_rmsprop_part, parts, (parts, chunks, arrays, width, h, like))
+    parallel_for(_rmsprop_part, parts, (parts, count, arrays, width, h, like))
     return chunks
 
 
 @kernel(internal=True)
-def _adagrad_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+def _adagrad_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     eps, decay, sign = real(h[2]), real(h[3]), real(h[4])
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, 4)
+    for k in range(count):
+        i, start, size = _share(arrays, k, 4, part, parts)
+        if size == 0:
+            continue
         rate = real(h[0] / (1 + (_steps(arrays, i + 3) - 1) * h[1]))
         p = _piece(arrays, i, start, size, like)
         g = _piece(arrays, i + 1, start, size, like)
@@ -403,7 +417,7 @@ def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 4, 3)
     if chunks >= 0:
         _count_steps(arrays, count, 4)
-    parallel_for(_adagrad_part, parts, (parts, chunks, arrays, h, like))
+    parallel_for(_adagrad_part, parts, (parts, count, arrays, h, like))
     return chunks
 
 
@@ -411,37 +425,40 @@ def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
 
 
 @kernel(reassociate=True, internal=True)
-def _norm_part(part: int, parts: int, chunks: int, arrays: int, order: float, sums: np.ndarray) -> None:
+def _norm_part(part: int, parts: int, count: int, arrays: int, order: float, sums: np.ndarray) -> None:
     """For each chunk the sum of ``abs(g)**order``; for an infinite order the largest or smallest."""
     real = sums.dtype.type
     exponent = real(order)
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, 1)
-        g = _piece(arrays, i, start, size, sums)
-        total = real(0)
-        if order == 2:
-            for j in range(size):
-                total += g[j] * g[j]
-        elif order == 0:
-            for j in range(size):
-                total += real(g[j] != 0)
-        elif math.isinf(order):
-            total = abs(g[0])
-            for j in range(size):
-                x = abs(g[j])
-                if math.isnan(x) or (x > total if order > 0 else x < total):
-                    total = x
-        else:
-            for j in range(size):
-                total += abs(g[j]) ** exponent
-        sums[chunk] = total
+    before = 0
+    for k in range(count):
+        i, first, todo = _share(arrays, k, 1, part, parts)
+        for start in range(first, first + todo, CHUNK):
+            g = _piece(arrays, i, start, min(first + todo - start, CHUNK), sums)
+            total = real(0)
+            if order == 2:
+                for j in range(g.size):
+                    total += g[j] * g[j]
+            elif order == 0:
+                for j in range(g.size):
+                    total += real(g[j] != 0)
+            elif math.isinf(order):
+                total = abs(g[0])
+                for j in range(g.size):
+                    x = abs(g[j])
+                    if math.isnan(x) or (x > total if order > 0 else x < total):
+                        total = x
+            else:
+                for j in range(g.size):
+                    total += abs(g[j]) ** exponent
+            sums[before + start // CHUNK] = total
+        before += (_size(arrays, k) + CHUNK - 1) // CHUNK
 
 
 @kernel
 def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 1, 1)
     sums = np.empty(max(chunks, 0), norms.dtype)
-    parallel_for(_norm_part, parts, (parts, chunks, arrays, order, sums))
+    parallel_for(_norm_part, parts, (parts, count, arrays, order, sums))
     chunk = 0
     for i in range(count if chunks >= 0 else 0):
         norm = 0.0
@@ -461,11 +478,13 @@ def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
 
 
 @kernel(internal=True)
-def _rescale_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
+def _rescale_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray, like: np.ndarray) -> None:
     real = like.dtype.type
     factor, limit = real(h[0]), real(h[1])
-    for chunk in range(part, chunks, parts):
-        i, start, size = _locate(chunk, arrays, 1)
+    for k in range(count):
+        i, start, size = _share(arrays, k, 1, part, parts)
+        if size == 0:
+            continue
         g = _piece(arrays, i, start, size, like)
         for j in range(size):
             x = factor * g[j]
@@ -475,7 +494,7 @@ def _rescale_part(part: int, parts: int, chunks: int, arrays: int, h: np.ndarray
 @kernel
 def _rescale(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 1, 1)
-    parallel_for(_rescale_part, parts, (parts, chunks, arrays, h, like))
+    parallel_for(_rescale_part, parts, (parts, count, arrays, h, like))
     return chunks
 
 

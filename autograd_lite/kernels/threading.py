@@ -1,9 +1,11 @@
 """Threads: the library's only parallel region.
 
 ``parallel_for(body, parts, args)`` calls ``body(part, *args)`` for every part in ``range(parts)`` from
-inside a kernel, on as many threads as `set_num_threads` allows. Threads take the next part from a shared
-counter, so the *work* is balanced dynamically; a kernel that sums must therefore let each part write its
-own slot, and add the slots up in order afterwards. Results then do not depend on the thread count.
+inside a kernel, on as many threads as `set_num_threads` allows. Each thread begins with its own range of the
+parts, the same in every call, so that what a core wrote in one kernel is still in its cache in the next (to fetch
+a line that another core has changed costs several times the arithmetic on it); who is done takes parts from the
+others' ranges. A kernel that sums must therefore let each part write its own slot, and add the slots up in order
+afterwards. Results then do not depend on the thread count.
 
 The region itself is one call of OpenMP's ``GOMP_parallel``, about 1 us when the threads are awake. Where
 no OpenMP library can be loaded, and in a process forked after OpenMP has started its threads (which do
@@ -35,7 +37,8 @@ def _load_openmp() -> Any:
     }
     for name in names.get(sys.platform, []):
         try:
-            return ctypes.CDLL(name).GOMP_parallel
+            library = ctypes.CDLL(name)
+            return library.GOMP_parallel, library.omp_get_thread_num
         except (OSError, AttributeError):
             continue
     return None
@@ -110,7 +113,7 @@ if has_threads():
 
 
 def _register_runtime() -> None:
-    """Give LLVM the two symbols that kernels call: the thread count and the parallel region."""
+    """Give LLVM the symbols that kernels call: the thread count, the parallel region, the number of this thread."""
     word = ir.IntType(64)
     module = ir.Module("autograd_lite_threads")
     module.triple = llvm.get_process_triple()
@@ -126,15 +129,20 @@ def _register_runtime() -> None:
     engine.finalize_object()
     _register_runtime.engine = engine  # type: ignore[attr-defined]  # owns the machine code
     llvm.add_symbol(count.name, engine.get_function_address(count.name))
-    if _openmp is not None:
-        address_of = ctypes.cast(_openmp, ctypes.c_void_p).value
-        llvm.add_symbol("autograd_lite_fork", address_of)
-    else:
-        llvm.add_symbol("autograd_lite_fork", engine.get_function_address(count.name))  # never called
+    for i, name in enumerate(("autograd_lite_fork", "autograd_lite_thread")):
+        if _openmp is not None:
+            llvm.add_symbol(name, ctypes.cast(_openmp[i], ctypes.c_void_p).value)
+        else:
+            llvm.add_symbol(name, engine.get_function_address(count.name))  # never called with one thread
 
 
 if JIT:
     _register_runtime()
+
+MOST_RANGES = 32
+"""More threads than that share their first ranges."""
+CACHE_LINE = 8
+"""In words."""
 
 _WORD = ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
@@ -160,42 +168,57 @@ def _parallel_for(typingctx: Any, body: Any, parts: Any, args: Any) -> Any:
         _, n, arguments = values
         compiled = body.dispatcher.get_compile_result(body_sig)
         context.active_code_library.add_linking_library(compiled.library)
-        # The frame that the threads share: the next part to take, the number of parts, the arguments.
-        frame_type = ir.LiteralStructType([_WORD, _WORD, arguments.type])
+        # The frame that the threads share: parts, ranges, arguments, and for each range how many parts are taken.
+        counters = ir.ArrayType(_WORD, MOST_RANGES * CACHE_LINE)
+        frame_type = ir.LiteralStructType([_WORD, _WORD, arguments.type, counters])
         frame = cgutils.alloca_once(builder, frame_type)
-        builder.store(ir.Constant(_WORD, 0), cgutils.gep_inbounds(builder, frame, 0, 0))
-        builder.store(n, cgutils.gep_inbounds(builder, frame, 0, 1))
-        builder.store(arguments, cgutils.gep_inbounds(builder, frame, 0, 2))
 
-        name = builder.module.get_unique_name("parallel_for")
-        worker = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), name)
+        worker = ir.Function(
+            builder.module, ir.FunctionType(ir.VoidType(), [_BYTES]), builder.module.get_unique_name("parallel_for")
+        )
         worker.linkage = "internal"
         inner = ir.IRBuilder(worker.append_basic_block("entry"))
         shared = inner.bitcast(worker.args[0], frame_type.as_pointer())
-        counter = cgutils.gep_inbounds(inner, shared, 0, 0)
-        total = inner.load(cgutils.gep_inbounds(inner, shared, 0, 1))
-        unpacked = inner.load(cgutils.gep_inbounds(inner, shared, 0, 2))
-        callee = context.declare_function(builder.module, compiled.fndesc)
-        take, work, done = (worker.append_basic_block(b) for b in ("take", "work", "done"))
-        inner.branch(take)
-        inner.position_at_end(take)
-        part = inner.atomic_rmw("add", counter, ir.Constant(_WORD, 1), "seq_cst")
-        inner.cbranch(inner.icmp_signed("<", part, total), work, done)
-        inner.position_at_end(work)
+        total, ranges, unpacked = (inner.load(cgutils.gep_inbounds(inner, shared, 0, i)) for i in range(3))
         fields = [inner.extract_value(unpacked, i) for i in range(len(args.types))]
         fields = [
             context.cast(inner, value, given, wanted)
             for value, given, wanted in zip(fields, args.types, body_sig.args[1:], strict=True)
         ]
-        context.call_conv.call_function(
-            inner, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, [part, *fields]
-        )
-        inner.branch(take)
-        inner.position_at_end(done)
+        callee = context.declare_function(builder.module, compiled.fndesc)
+        alone = inner.icmp_signed("==", ranges, ir.Constant(_WORD, 1))
+        me = cgutils.alloca_once_value(inner, ir.Constant(_WORD, 0))
+        with inner.if_then(inner.not_(alone)):
+            number = inner.call(_external(inner, "autograd_lite_thread", ir.IntType(32)), [])
+            inner.store(inner.zext(number, _WORD), me)
+        first = inner.load(me)
+        with cgutils.for_range(inner, ranges) as turn:
+            mine = inner.urem(inner.add(first, turn.index), ranges)
+            begin = inner.udiv(inner.mul(mine, total), ranges)
+            end = inner.udiv(inner.mul(inner.add(mine, ir.Constant(_WORD, 1)), total), ranges)
+            counter = cgutils.gep_inbounds(inner, shared, 0, 3, inner.mul(mine, ir.Constant(_WORD, CACHE_LINE)))
+            take, work, done = (inner.append_basic_block(name) for name in ("take", "work", "done"))
+            inner.branch(take)
+            inner.position_at_end(take)
+            part = inner.add(begin, inner.atomic_rmw("add", counter, ir.Constant(_WORD, 1), "seq_cst"))
+            inner.cbranch(inner.icmp_signed("<", part, end), work, done)
+            inner.position_at_end(work)
+            context.call_conv.call_function(
+                inner, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, [part, *fields]
+            )
+            inner.branch(take)
+            inner.position_at_end(done)
         inner.ret_void()
 
         threads = builder.call(_external(builder, "autograd_lite_num_threads", _WORD), [])
         threads = builder.select(builder.icmp_signed("<", threads, n), threads, n)
+        most = ir.Constant(_WORD, MOST_RANGES)
+        ranges = builder.select(builder.icmp_signed("<", threads, most), threads, most)
+        for i, value in enumerate((n, ranges, arguments)):
+            builder.store(value, cgutils.gep_inbounds(builder, frame, 0, i))
+        with cgutils.for_range(builder, ranges) as each:
+            place = builder.mul(each.index, ir.Constant(_WORD, CACHE_LINE))
+            builder.store(ir.Constant(_WORD, 0), cgutils.gep_inbounds(builder, frame, 0, 3, place))
         data = builder.bitcast(frame, _BYTES)
         with builder.if_else(builder.icmp_signed(">", threads, ir.Constant(_WORD, 1))) as (many, one):
             with many:
