@@ -40,7 +40,7 @@ class TwoLayerNetwork(nn.Module):
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__)
+    parser = options.parser(__doc__, datasets=images.NAMES[:-1])  # all that are grey
     parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--hidden", type=options.positive_int, default=64, help="hidden units")
     parser.add_argument("--optimizer", choices=RECIPES, default="sgd", help="sets the defaults of what is None here")

@@ -139,6 +139,10 @@ EXPERIMENTS = [
         _pages, "all letters boxed; CNN 0.90 each", "published 0.878, 0.833, 0.907, 0.854", NIST36,
     ),
     Experiment(
+        "text_extraction_emnist", "The photographs read after EMNIST", ["text_extraction", "--dataset", "emnist"],
+        _pages, "reported", "", needs_data=True,
+    ),
+    Experiment(
         "faces", "Six people", ["faces"],
         lambda m: f"grid {m['grid']['test_accuracy']:.3f}, features {m['features']['test_accuracy']:.3f}",
         "grid 0.78, features 0.95", "published 0.776, 0.957", needs_data=True,

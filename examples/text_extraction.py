@@ -1,9 +1,9 @@
 """Reads handwriting from photographs.
 
 Letters are found without learning (denoise, grey, Otsu's threshold, closing, connected parts, boxes), ordered into
-lines and words, brought into the training images' format, and read by two networks trained on NIST36: the two-layer
-network of `examples.mlp` and the convolutional one of `examples.cnn`. What was read is compared with the truth, and
-the letters that came out wrong are shown, as are letters drawn on purpose so that the method fails.
+lines and words, brought into the training images' format, and read by two networks trained on NIST36 or EMNIST: the
+two-layer network of `examples.mlp` and the convolutional one of `examples.cnn`. What was read is compared with the
+truth, and the letters that came out wrong are shown, as are letters drawn on purpose so that the method fails.
 
     python -m examples.text_extraction --dataset nist36 --data DIR
 """
@@ -39,9 +39,10 @@ class Page:
     def boxes(self) -> list[letters.Box]:
         return [box for line in self.lines for box in line]
 
-    def crops(self) -> Tensor:
-        """The letters in reading order, in the training images' format (N, 1, 32, 32)."""
-        return ag.from_numpy(np.stack([letters.cut_out(self.ink, box) for box in self.boxes])[:, None])
+    def crops(self, data: images.Images) -> Tensor:
+        """The letters in reading order, in the format of the data set's images (N, 1, side, side)."""
+        crops = np.stack([letters.cut_out(self.ink, box, data.shape[-1]) for box in self.boxes])[:, None]
+        return ag.from_numpy(1 - crops if data.white_on_black else crops)
 
 
 def find(name: str, photograph: np.ndarray, truth: list[str]) -> Page:
@@ -62,35 +63,38 @@ def read_photographs(folder: pathlib.Path) -> list[Page]:
     return pages
 
 
-def draw_page(text: list[str], data: images.Split, classes: list[str], seed: int = 0) -> np.ndarray:
+def draw_page(text: list[str], data: images.Images, seed: int = 0) -> np.ndarray:
     """A page (H, W, 3) with letters of a data set: a photograph for which no file is needed."""
     rng = np.random.default_rng(seed)
-    labels, pictures = data.labels.numpy(), data.images.numpy()[:, 0]
+    labels, pictures = data.test.labels.numpy(), images.to_float(data.test.images).numpy()[:, 0]
+    pictures = 1 - pictures if data.white_on_black else pictures
+    side = data.shape[-1]
     page = np.ones((70 * len(text) + 60, 44 * max(len(line) for line in text) + 80))
     for row, line in enumerate(text):
         for column, letter in enumerate(line):
             if letter != " ":
-                picture = pictures[rng.choice(np.flatnonzero(labels == classes.index(letter)))]
+                picture = pictures[rng.choice(np.flatnonzero(labels == data.classes.index(letter)))]
                 top, left = 30 + 70 * row + rng.integers(-4, 5), 40 + 44 * column
-                page[top : top + 32, left : left + 32] = np.minimum(page[top : top + 32, left : left + 32], picture)
+                place = page[top : top + side, left : left + side]
+                np.minimum(place, picture, out=place)
     page = page.repeat(2, 0).repeat(2, 1)
     light = 0.6 + 0.3 * np.linspace(0, 1, page.shape[1])  # a lamp at the right
     noisy = page * light + rng.normal(0, 0.02, page.shape)
     return np.clip(noisy[..., None] * np.array([1.0, 0.97, 0.9]), 0, 1)
 
 
-def read(model: nn.Module, page: Page, classes: list[str], by_words: bool = True) -> list[str]:
+def read(model: nn.Module, page: Page, data: images.Images, by_words: bool = True) -> list[str]:
     """What the network takes the page's letters for, line by line, words parted by spaces.
 
     An O and a zero look alike, and so do I and 1. With `by_words` a word is all letters or all digits, whichever
-    the network finds likelier; else every letter is read for itself.
+    the network finds likelier; else every letter is read for itself. The photographs have capitals only.
     """
-    scores = iter(ag.log_softmax(training.predict(model, page.crops()), 1).numpy())
+    scores = iter(ag.log_softmax(training.predict(model, page.crops(data)), 1).numpy())
     limit = letters.word_gap(page.lines)
     lines = []
     for line in page.lines:
         words = [[next(scores) for _ in word] for word in letters.in_words(line, limit)]
-        lines.append(" ".join(read_word(np.stack(word), classes, by_words) for word in words))
+        lines.append(" ".join(read_word(np.stack(word), data.classes, by_words).upper() for word in words))
     return lines
 
 
@@ -126,9 +130,10 @@ def edit_distance(a: str, b: str) -> int:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__, epochs=20, batch_size=32, lr=1e-3)
+    parser = options.parser(__doc__, datasets=("glyphs", "nist36", "emnist"))
+    parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--photographs", type=pathlib.Path, metavar="DIR", help="by default the folder text in --data")
-    parser.add_argument("--weights", type=pathlib.Path, metavar="DIR", help="keep the networks' weights here")
+    parser.add_argument("--weights", type=pathlib.Path, metavar="DIR", help="where the networks are kept")
     return parser.parse_args(arguments)
 
 
@@ -143,7 +148,10 @@ def networks(given: argparse.Namespace, data: images.Images) -> dict[str, nn.Mod
             height, width = data.shape[1:]
             model: nn.Module = mlp.TwoLayerNetwork(height * width, settings.hidden, len(data.classes))
         else:
-            settings = cnn.parse([*common, "--epochs", str(given.epochs), "--batch-size", str(given.batch_size)])
+            settings = cnn.parse(common)
+            settings.epochs = given.epochs or settings.epochs
+            settings.batch_size = given.batch_size or settings.batch_size
+            settings.lr = given.lr or settings.lr
             model = cnn.build(data)
         if path is not None and path.exists():
             model.load_state_dict(ag.load(path))
@@ -167,17 +175,22 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         pages = read_photographs(folder)
     else:
         text = ["READ THIS", "FROM A DRAWN", "PAGE 2 TIMES"]
-        pages = [find("drawn", draw_page(text, data.test, data.classes, given.seed), text)]
+        pages = [find("drawn", draw_page(text, data, given.seed), text)]
     models = networks(given, data)
+    reached = {name: training.evaluate(model, data.test)[1] for name, model in models.items()}
+    print("readers   " + ", ".join(f"{name}: test {share:.3f}" for name, share in reached.items()))
 
-    metrics: dict[str, Any] = {"example": "text_extraction", "dataset": data.name, "pages": {}}
+    metrics: dict[str, Any] = {
+        "example": "text_extraction",
+        "dataset": data.name,
+        "test_accuracy": reached,
+        "pages": {},
+    }
     for page in pages:
         count = len(characters(page.truth))
         print(f"\n{page.name}: {len(page.boxes)} letters found, {count} written, {len(page.lines)} lines")
-        texts = {name: read(model, page, data.classes) for name, model in models.items()}
-        alone = {
-            name: compare(read(model, page, data.classes, by_words=False), page.truth) for name, model in models.items()
-        }
+        texts = {name: read(model, page, data) for name, model in models.items()}
+        alone = {name: compare(read(model, page, data, by_words=False), page.truth) for name, model in models.items()}
         shares = {name: compare(lines, page.truth) for name, lines in texts.items()}
         for name, lines in texts.items():
             print(f"  {name} reads {shares[name]:.1%} right ({alone[name]:.1%} letter by letter)")
@@ -227,7 +240,10 @@ def draw_crops(pages: list[Page], model: nn.Module, data: images.Images, path: p
     labels = data.train.labels.numpy()
     similar = [np.flatnonzero(labels == data.classes.index(truth[k]))[0] for k in shown]
     figures.image_rows(
-        {"cut out": page.crops().numpy()[shown, 0], "trained on": data.train.images.numpy()[similar, 0]},
+        {
+            "cut out": page.crops(data).numpy()[shown, 0],
+            "trained on": images.to_float(data.train.images).numpy()[similar, 0],
+        },
         path,
         f"Letters of {page.name} in the training images' format",
         {"cut out": [truth[k] for k in shown]},
@@ -236,7 +252,7 @@ def draw_crops(pages: list[Page], model: nn.Module, data: images.Images, path: p
 
 def failing_pages(data: images.Images) -> dict[str, np.ndarray]:
     """Pages drawn so that the method fails: letters that touch, broken strokes, turned letters, punctuation."""
-    base = draw_page(["HELLO"], data.test, data.classes, seed=3)
+    base = draw_page(["HELLO"], data, seed=3)
     pages = {"as it should be": base}
     touching = base.copy()
     touching[85:91, 110:440] = 0.15
@@ -257,7 +273,7 @@ def draw_failures(model: nn.Module, data: images.Images, path: pathlib.Path) -> 
     figure, grid = plt.subplots(len(pages), 1, figsize=(6, 1.9 * len(pages)))
     for axes, (name, picture) in zip(grid, pages.items(), strict=True):
         page = find(name, picture, ["HELLO"])
-        text = " / ".join(read(model, page, data.classes))
+        text = " / ".join(read(model, page, data))
         axes.imshow(picture)
         for box in page.boxes:
             axes.add_patch(

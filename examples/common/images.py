@@ -47,6 +47,11 @@ class Images:
         """Channels, height and width of an image."""
         return tuple(self.train.images.shape[1:])
 
+    @property
+    def white_on_black(self) -> bool:
+        """Whether ink is 1 and paper 0, as MNIST has it; NIST36 and the drawn letters have it the other way."""
+        return self.name in ("mnist", "emnist")
+
     def __str__(self) -> str:
         sizes = " / ".join(str(len(split)) for split in (self.train, self.valid, self.test))
         channels, height, width = self.shape

@@ -143,8 +143,8 @@ def in_words(line: list[Box], limit: float) -> list[list[Box]]:
     return words
 
 
-def cut_out(ink: np.ndarray, box: Box, stroke: float = 3.4, side: int = 32, letter: int = 22) -> np.ndarray:
-    """A letter as the training images show it: black on white, its longer side 22 of 32 pixels, strokes as thick.
+def cut_out(ink: np.ndarray, box: Box, side: int = 32, stroke: float = 3.4, letter: int = 22) -> np.ndarray:
+    """A letter as NIST36 and EMNIST show it: its longer side 22 pixels of `side`, strokes as thick; black on white.
 
     The strokes of a photograph are thinned or thickened to `stroke` pixels of the small image.
     """
