@@ -28,6 +28,7 @@ plt.rcParams.update(
         "axes.titleweight": "bold",
         "axes.titlesize": 11,
         "axes.grid": True,
+        "axes.axisbelow": True,
         "grid.alpha": 0.25,
     }
 )
@@ -63,6 +64,7 @@ def learning_curves(
                 annotation_clip=False,
             )
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(panel_title)
         if np.min(values) >= 0 and name == "loss":
             axes.set_ylim(bottom=0)
@@ -88,6 +90,7 @@ def compared_curves(
     axes.plot([], [], "-", color=GREY, label="validation")
     axes.plot([], [], "--", color=GREY, label="training")
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(f"{name} (%)" if factor == 100 else name)
     axes.legend(frameon=False, ncols=2)
     axes.set_title(title)
@@ -215,7 +218,9 @@ def filters(weights: np.ndarray, path: pathlib.Path, title: str) -> None:
     count, channels = weights.shape[:2]
     columns = min(count, 16)
     rows = -(-count // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(0.62 * columns, 0.62 * rows + 0.5), squeeze=False)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(0.62 * columns, 0.62 * rows + 0.4), squeeze=False, layout="constrained"
+    )
     limit = np.abs(weights).max()
     for axes in grid.flat:
         axes.set_axis_off()
