@@ -71,7 +71,7 @@ class _Depthwise(Emitter):
                     for n in range(9):
                         sums[n // 3] = vector.fma(taps[n], parts[n % 3], sums[n // 3])
                     done = sums.pop()
-                    low = builder.and_(relu_mask, builder.fcmp_ordered("<", done, vector.zero))
+                    low = builder.and_(relu_mask, builder.fcmp_ordered("<=", done, vector.zero))
                     done = builder.select(low, vector.zero, done)
                     target = builder.sub(y, _word(2))
                     place = builder.gep(out, [builder.add(builder.mul(target, out_width), begin)])

@@ -115,8 +115,9 @@ def _is_2x2(shape: Ints, window: Ints, stride: Ints, padding: Ints, dilation: In
 
 
 def max_pool(
-    x: np.ndarray, window: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+    x: np.ndarray, window: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool = False,
+    relu: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Maximum over windows of the last ``len(window)`` axes, and where it was found.
 
     Parameters
@@ -125,6 +126,8 @@ def max_pool(
     window, stride, padding, dilation : tuple of int, one entry per pooled axis
     ceil_mode : bool
         Count a last window that reaches over the end.
+    relu : bool
+        Raise negative maxima to zero; where that happens there is no gradient, nor an index.
 
     Returns
     -------
@@ -150,10 +153,10 @@ def max_pool(
     if _is_2x2(x.shape, window, stride, padding, dilation, shape):
         where = memory.empty(shape, np.dtype(np.uint8))
         height, width = x.shape[-2:]
-        max_2x2(parts, planes, height, width, x.reshape(-1), out.reshape(-1), where.reshape(-1))
+        max_2x2(parts, planes, height, width, relu, x.reshape(-1), out.reshape(-1), where.reshape(-1))
     else:
         where = memory.empty(shape, np.dtype(np.int32))
-        max_windows(parts, planes, geometry, phases, x.reshape(-1), out.reshape(-1), where.reshape(-1))
+        max_windows(parts, planes, geometry, phases, relu, x.reshape(-1), out.reshape(-1), where.reshape(-1))
     return out, where
 
 
@@ -177,7 +180,7 @@ def max_pool_indices(where: np.ndarray, shape: Ints) -> np.ndarray:
         return where.astype(np.int64)
     code = where.astype(np.int64)
     row, column = np.arange(where.shape[-2]), np.arange(where.shape[-1])
-    return (2 * row[:, None] + code // 2) * shape[-1] + 2 * column + code % 2
+    return np.where(code < 4, (2 * row[:, None] + code // 2) * shape[-1] + 2 * column + code % 2, -1)
 
 
 @lru_cache(maxsize=256)

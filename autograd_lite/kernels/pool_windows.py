@@ -8,7 +8,7 @@ from .jit import kernel
 from .scratch import release, scratch
 from .simd import at
 from .simd_conv import pad_low, pad_plane
-from .simd_pool import max_2x2_backward_row, max_2x2_row
+from .simd_pool import max_2x2_backward_row, max_2x2_relu_row, max_2x2_row
 from .threading import parallel_for
 
 # ---------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def _first_tap(geometry, d, h, w):
 
 
 @kernel(internal=True)
-def _max_part(part, parts, planes, geometry, phases, x, out, where):
+def _max_part(part, parts, planes, geometry, phases, relu, x, out, where):
     depth, height, width = geometry[0]
     levels, rows, columns = geometry[1]
     window_d, window_h, window_w = geometry[2]
@@ -127,7 +127,7 @@ def _max_part(part, parts, planes, geometry, phases, x, out, where):
             for kw in range(window_w):
                 offsets[tap] = (kd * step_d * height + kh * step_h) * width + kw * step_w
                 tap += 1
-    lowest = x.dtype.type(-np.inf)
+    lowest, zero = x.dtype.type(-np.inf), x.dtype.type(0)
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
         _spread(geometry, phases, at(x, plane * depth * height * width), True, buffer)
         for level in range(levels):
@@ -150,15 +150,17 @@ def _max_part(part, parts, planes, geometry, phases, x, out, where):
                     tap = np.int64(found[q])
                     if tap < 0:
                         tap = _first_tap(geometry, d, h, column * stride_w - pad_w)
-                    values[column] = best[q]
-                    places[column] = base + column * stride_w + offsets[tap] if tap >= 0 else -1
+                    place = base + column * stride_w + offsets[tap] if tap >= 0 else -1
+                    low = relu and best[q] <= zero
+                    values[column] = zero if low else best[q]
+                    places[column] = -1 if low else place
     release(own)
     release(numbers)
 
 
 @kernel
-def max_windows(parts, planes, geometry, phases, x, out, where):
-    parallel_for(_max_part, parts, (parts, planes, geometry, phases, x, out, where))
+def max_windows(parts, planes, geometry, phases, relu, x, out, where):
+    parallel_for(_max_part, parts, (parts, planes, geometry, phases, relu, x, out, where))
 
 
 @kernel(internal=True)
@@ -243,17 +245,20 @@ def max_backward(parts, planes, volume, count, grad, where, dx):
 
 
 @kernel(internal=True)
-def _max_2x2_part(part, parts, planes, height, width, x, out, where):
+def _max_2x2_part(part, parts, planes, height, width, relu, x, out, where):
     rows, columns = height // 2, width // 2
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
         for row in range(rows):
-            start = (plane * height + 2 * row) * width
-            max_2x2_row(columns, width, x, start, out, where, (plane * rows + row) * columns)
+            start, target = (plane * height + 2 * row) * width, (plane * rows + row) * columns
+            if relu:
+                max_2x2_relu_row(columns, width, x, start, out, where, target)
+            else:
+                max_2x2_row(columns, width, x, start, out, where, target)
 
 
 @kernel
-def max_2x2(parts, planes, height, width, x, out, where):
-    parallel_for(_max_2x2_part, parts, (parts, planes, height, width, x, out, where))
+def max_2x2(parts, planes, height, width, relu, x, out, where):
+    parallel_for(_max_2x2_part, parts, (parts, planes, height, width, relu, x, out, where))
 
 
 @kernel(internal=True)

@@ -111,7 +111,7 @@ class _Convolution(Emitter):
             sums = _loop(builder, k, sums, step)
             before = builder.block
             with builder.if_then(relu):
-                negative = [builder.fcmp_ordered("<", total, vector.zero) for total in sums]
+                negative = [builder.fcmp_ordered("<=", total, vector.zero) for total in sums]
                 raised = [builder.select(low, vector.zero, total) for low, total in zip(negative, sums, strict=True)]
                 raised_in = builder.block
             sums = [
@@ -425,7 +425,7 @@ def _plain_tap_product(
                 for j in range(places[3 * v + 2]):
                     row[j] += weight * pixels[j]
             for j in range(places[3 * v + 2]):
-                row[j] = like(row[j], 0) if relu and row[j] < 0 else row[j]
+                row[j] = like(row[j], 0) if relu and row[j] <= 0 else row[j]
 
 
 @kernel

@@ -6,6 +6,7 @@ even and odd lanes are parted by shuffles, and a row's end is masked.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,9 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
         step(lanes, top, builder.gep(top, [pitch]), out, code, lanes.first_lanes(rest), masks)
 
 
-def _forward(lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any]) -> None:
+def _forward(
+    lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any], relu: bool = False
+) -> None:
     builder = lanes.builder
     values = [*lanes.load_pairs(top, masks), *lanes.load_pairs(bottom, masks)]
     best, found = values[0], lanes.codes(0)
@@ -114,6 +117,10 @@ def _forward(lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: An
         take = builder.or_(greater, builder.fcmp_unordered("uno", value, value))
         best = builder.select(take, value, best)
         found = builder.select(take, lanes.codes(number), found)
+    if relu:
+        low = builder.fcmp_ordered("<=", best, lanes.zero)
+        best = builder.select(low, lanes.zero, best)
+        found = builder.select(low, lanes.codes(4), found)
     lanes.store(best, out, mask)
     lanes.store_codes(found, code, mask)
 
@@ -144,6 +151,15 @@ def _vector_forward(typingctx, columns, pitch, wide, wide_at, narrow, codes, at)
 
 
 @intrinsic
+def _vector_forward_relu(typingctx, columns, pitch, wide, wide_at, narrow, codes, at):
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        _row(context, builder, sig, args, partial(_forward, relu=True))
+        return context.get_dummy_value()
+
+    return _signature(columns, pitch, wide, wide_at, narrow, codes, at), codegen
+
+
+@intrinsic
 def _vector_backward(typingctx, columns, pitch, wide, wide_at, narrow, codes, at):
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
         _row(context, builder, sig, args, _backward)
@@ -167,6 +183,15 @@ def _plain_forward(columns, pitch, x, x_at, out, where, at):
 
 
 @kernel(inline=True)
+def _plain_forward_relu(columns, pitch, x, x_at, out, where, at):
+    _plain_forward(columns, pitch, x, x_at, out, where, at)
+    for j in range(columns):
+        if out[at + j] <= 0:
+            out[at + j] = 0
+            where[at + j] = 4
+
+
+@kernel(inline=True)
 def _plain_backward(columns, pitch, dx, dx_at, grad, where, at):
     for j in range(columns):
         for number, index in ((0, 2 * j), (1, 2 * j + 1), (2, pitch + 2 * j), (3, pitch + 2 * j + 1)):
@@ -182,6 +207,8 @@ Inside a kernel: ``max_2x2_row(columns, pitch, x, x_at, out, where, at)`` sets `
 and ``where[at + j]`` (uint8) to its number, 0 to 3, for j < columns. The first of equals is chosen, NaN before any
 number. All arrays are one-dimensional and C-contiguous; nothing is checked.
 """
+max_2x2_relu_row = _vector_forward_relu if VECTOR_BITS else _plain_forward_relu
+"""Inside a kernel: `max_2x2_row` and a ReLU; where that gives zero, ``where`` is 4, which has no gradient."""
 max_2x2_backward_row = _vector_backward if VECTOR_BITS else _plain_backward
 """
 Inside a kernel: ``max_2x2_backward_row(columns, pitch, dx, dx_at, grad, where, at)`` sets the four elements of `dx`

@@ -142,7 +142,7 @@ class _Winograd(Emitter):
                 total = pixels[0] + pixels[1] + pixels[2] + pixels[3]
                 seen = vector.fma(total.value, vector.zero, seen)
                 sums = [builder.fadd(pixel.value, first) for pixel in pixels]
-                lows = [builder.and_(relu_mask, builder.fcmp_ordered("<", one, vector.zero)) for one in sums]
+                lows = [builder.and_(relu_mask, builder.fcmp_ordered("<=", one, vector.zero)) for one in sums]
                 for i, (one, low) in enumerate(zip(sums, lows, strict=True)):
                     target = builder.gep(self.pixel(builder, image, pitch, table, i), [here])
                     vector.store(builder.select(low, vector.zero, one), target)

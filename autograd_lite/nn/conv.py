@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..ops.convolution import _conv_relu
 from ..ops.creation import empty
 from ..tensor import Tensor
 from . import functional as F
@@ -140,10 +141,17 @@ class _Forward(_Conv):
         )  # fmt: skip
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._function(*self._arguments(input))
+
+    def _with_relu(self, input: Tensor) -> Tensor:
+        """This layer and the ReLU that follows it."""
+        return _conv_relu(self.axes, *self._arguments(input))
+
+    def _arguments(self, input: Tensor) -> tuple[Any, ...]:
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._margin, mode=self.padding_mode), 0
-        return self._function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
 
 
 class Conv1d(_Forward):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..ops.creation import empty, ones, tensor, zeros
+from ..ops.normalization import _batch_norm_relu, _batch_norm_relu_pool
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -87,6 +89,17 @@ class _BatchNorm(_ChannelNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._apply_with(F.batch_norm, input)
+
+    def _with_relu(self, input: Tensor) -> Tensor:
+        """This layer and the ReLU that follows it."""
+        return self._apply_with(_batch_norm_relu, input)
+
+    def _with_relu_pool(self, input: Tensor) -> Tensor:
+        """This layer, and the ReLU and the maximum over windows of 2x2 that follow it."""
+        return self._apply_with(_batch_norm_relu_pool, input)
+
+    def _apply_with(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
         if input._data.ndim not in self.dimensions:
             self._check_dimensions(input)
         mean, var = self.running_mean, self.running_var
@@ -96,7 +109,7 @@ class _BatchNorm(_ChannelNorm):
             batches._data[...] += 1  # type: ignore[union-attr]
             if momentum is None:
                 momentum = 1.0 / batches.item()  # type: ignore[union-attr]
-        return F.batch_norm(
+        return function(
             input, mean, var, self.weight, self.bias, self.training or mean is None, momentum or 0.0, self.eps
         )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..ops.pooling import _max_pool_relu
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
 
 
 class _MaxPool(Module):
+    axes: int
     _function: Callable[..., Any]
 
     def __init__(
@@ -35,6 +37,12 @@ class _MaxPool(Module):
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         )
 
+    def _with_relu(self, input: Tensor) -> Tensor:
+        """This layer and the ReLU that follows it; without indices."""
+        return _max_pool_relu(
+            self.axes, input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
     def extra_repr(self) -> str:
         return (
             f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
@@ -52,6 +60,7 @@ class MaxPool1d(_MaxPool):
     tensor([[5., 3.]])
     """
 
+    axes = 1
     _function = staticmethod(F.max_pool1d)
 
 
@@ -65,7 +74,14 @@ class MaxPool2d(_MaxPool):
     autograd_lite.Size([8, 3, 16, 16])
     """
 
+    axes = 2
     _function = staticmethod(F.max_pool2d)
+
+    def _halves(self) -> bool:
+        """Whether this is the maximum, and nothing else, over windows of 2x2 side by side."""
+        plain = self.padding in (0, (0, 0)) and self.dilation in (1, (1, 1))
+        both = self.kernel_size in (2, (2, 2)) and self.stride in (2, (2, 2))
+        return plain and both and not self.ceil_mode and not self.return_indices
 
 
 class MaxPool3d(_MaxPool):
@@ -78,6 +94,7 @@ class MaxPool3d(_MaxPool):
     autograd_lite.Size([2, 3, 2, 4, 4])
     """
 
+    axes = 3
     _function = staticmethod(F.max_pool3d)
 
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from ..kernels import conv as kernels
 from ..kernels import reduce
+from ..kernels.elementwise import Elementwise
 from ..tensor import Tensor
+from .arithmetic import where
 from .pooling import extents
-from .primitive import primitive
+from .primitive import Primitive, primitive
 from .rearrange import pad
 from .shape import take_slice
 
@@ -35,6 +37,11 @@ def _conv(x: Any, weight: Any, bias: Any, *, stride: Ints, padding: Ints, dilati
     return kernels.conv(contiguous(x), contiguous(weight), bias, stride, padding, dilation, groups)
 
 
+@primitive(name="convolution_relu")
+def _rectified(x: Any, weight: Any, bias: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Any:
+    return kernels.conv(contiguous(x), contiguous(weight), bias, stride, padding, dilation, groups, True)
+
+
 @primitive(name="transposed_convolution")
 def _conv_input(
     x: Any, weight: Any, bias: Any, *, shape: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int
@@ -49,7 +56,7 @@ def _conv_weight(y: Any, x: Any, *, shape: Ints, stride: Ints, padding: Ints, di
 
 
 @_conv.derivative("x", "weight", "bias")
-def _(
+def _rule(
     g: Tensor, x: Tensor, weight: Tensor, *, stride: Ints, padding: Ints, dilation: Ints, groups: int,
     needs: Sequence[bool],
 ) -> Any:  # fmt: skip
@@ -62,7 +69,7 @@ def _(
 
 
 @_conv.fused("x", "weight", "bias")
-def _(
+def _fused(
     g: Any, x: Any, weight: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int, needs: Sequence[bool]
 ) -> Any:
     g, options = contiguous(g), (stride, padding, dilation, groups)
@@ -74,6 +81,27 @@ def _(
     elif needs[2]:
         dbias = reduce.sum(g, _over_channels(g.shape))
     return dx, dweight, dbias
+
+
+@_rectified.derivative("x", "weight", "bias")
+def _(
+    g: Tensor, x: Tensor, weight: Tensor, out: Tensor, *, stride: Ints, padding: Ints, dilation: Ints, groups: int,
+    needs: Sequence[bool],
+) -> Any:  # fmt: skip
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return _rule(where(out <= 0, 0, g), x, weight, needs=needs, **options)
+
+
+_through_relu = Elementwise("relu_gradient", ("g", "out"), "where(out <= 0, 0, g)")
+
+
+@_rectified.fused("x", "weight", "bias")
+def _(
+    g: Any, x: Any, weight: Any, out: Any, *, stride: Ints, padding: Ints, dilation: Ints, groups: int,
+    needs: Sequence[bool],
+) -> Any:  # fmt: skip
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return _fused(_through_relu(contiguous(g), out), x, weight, needs=needs, **options)
 
 
 @_conv_input.derivative("x", "weight", "bias")
@@ -129,6 +157,31 @@ def _same(op: str, input: Tensor, window: Ints, stride: Ints, dilation: Ints) ->
     return input, tuple([t // 2 for t in total])
 
 
+def _apply(
+    convolve: Primitive, axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
+    dilation: Any, groups: int,
+) -> Tensor:  # fmt: skip
+    op = f"conv{axes}d"
+    x, batched = _batched(op, axes, input, weight, bias)
+    strides = extents(op, "stride", stride, axes)
+    dilations = extents(op, "dilation", dilation, axes)
+    if padding == "same":
+        x, margin = _same(op, x, weight._data.shape[2:], strides, dilations)
+    elif isinstance(padding, str):
+        if padding != "valid":
+            raise RuntimeError(f"{op}: Invalid padding string: {padding!r}; expected 'same' or 'valid'")
+        margin = (0,) * axes
+    else:
+        margin = extents(op, "padding", padding, axes)
+    out = convolve(x, weight, bias, stride=strides, padding=margin, dilation=dilations, groups=groups)
+    return out if batched else out.squeeze(0)
+
+
+def _conv_relu(axes: int, *args: Any) -> Tensor:
+    """The ReLU of a convolution over so many axes in one pass, to the bit; all of the arguments of `conv1d`."""
+    return _apply(_rectified, axes, *args)
+
+
 def _conv_function(axes: int) -> Callable[..., Tensor]:
     op = f"conv{axes}d"
 
@@ -141,19 +194,7 @@ def _conv_function(axes: int) -> Callable[..., Tensor]:
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
     ) -> Tensor:
-        x, batched = _batched(op, axes, input, weight, bias)
-        strides = extents(op, "stride", stride, axes)
-        dilations = extents(op, "dilation", dilation, axes)
-        if padding == "same":
-            x, margin = _same(op, x, weight._data.shape[2:], strides, dilations)
-        elif isinstance(padding, str):
-            if padding != "valid":
-                raise RuntimeError(f"{op}: Invalid padding string: {padding!r}; expected 'same' or 'valid'")
-            margin = (0,) * axes
-        else:
-            margin = extents(op, "padding", padding, axes)
-        out = _conv(x, weight, bias, stride=strides, padding=margin, dilation=dilations, groups=groups)
-        return out if batched else out.squeeze(0)
+        return _apply(_conv, axes, input, weight, bias, stride, padding, dilation, groups)
 
     names = _names(axes)
     conv.__name__ = conv.__qualname__ = op

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import batch_norm as batch
 from ..kernels import norm
 from ..tensor import Tensor
 from . import pooling
-from .primitive import primitive
+from .arithmetic import where
+from .primitive import Primitive, primitive
 from .rearrange import pad
 
 Ints = tuple[int, ...]
@@ -42,16 +44,29 @@ def _over_channels(shape: Ints) -> tuple[Ints, Ints]:
     return (0, *range(2, len(shape))), (1, -1) + (1,) * (len(shape) - 2)
 
 
+Running = tuple[Any, Any]
+
+
 @primitive
-def _batch_norm(
-    x: Any, weight: Any, bias: Any, *, running: tuple[Any, Any], train: bool, momentum: float, eps: float
-) -> Any:
-    out, stats = norm.batch_norm(contiguous(x), weight, bias, *running, momentum, eps, train)
+def _batch_norm(x: Any, weight: Any, bias: Any, *, running: Running, train: bool, momentum: float, eps: float) -> Any:
+    out, stats = batch.batch_norm(contiguous(x), weight, bias, *running, momentum, eps, train)
     return out, {"stats": stats}
 
 
+@primitive(name="batch_norm_relu")
+def _rectified(x: Any, weight: Any, bias: Any, *, running: Running, train: bool, momentum: float, eps: float) -> Any:
+    out, stats = batch.batch_norm(contiguous(x), weight, bias, *running, momentum, eps, train, True)
+    return out, {"stats": stats}
+
+
+@primitive(name="batch_norm_relu_max_pool")
+def _pooled(x: Any, weight: Any, bias: Any, *, running: Running, train: bool, momentum: float, eps: float) -> Any:
+    out, stats, where = batch.batch_norm_pool(contiguous(x), weight, bias, *running, momentum, eps, train)
+    return out, {"stats": stats, "where": where}
+
+
 @_batch_norm.derivative("x", "weight", "bias")
-def _(
+def _batch_rule(
     g: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, *, train: bool, eps: float, needs: Sequence[bool]
 ) -> Any:
     dims, across = _over_channels(x._data.shape)
@@ -68,9 +83,39 @@ def _(
     )
 
 
+@_rectified.derivative("x", "weight", "bias")
+def _(
+    g: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, stats: Tensor, *, train: bool, eps: float,
+    needs: Sequence[bool],
+) -> Any:  # fmt: skip
+    running = (None, None) if train else (stats._data[0], stats._data[2])
+    affine = [None if v is None else v._data for v in (weight, bias)]
+    out = Tensor(batch.batch_norm(contiguous(x._data), *affine, *running, 0.0, eps, train, True)[0])
+    return _batch_rule(where(out <= 0, 0, g), x, weight, stats, train=train, eps=eps, needs=needs)
+
+
+@_pooled.derivative("x", "weight", "bias")
+def _(
+    g: Tensor, x: Tensor, weight: Tensor | None, stats: Tensor, where: Tensor, *, train: bool, eps: float,
+    needs: Sequence[bool],
+) -> Any:  # fmt: skip
+    g = pooling.to_maxima(g, where=where._data, shape=x._data.shape, axes=2)
+    return _batch_rule(g, x, weight, stats, train=train, eps=eps, needs=needs)
+
+
 @_batch_norm.fused("x", "weight", "bias")
 def _(g: Any, x: Any, weight: Any, bias: Any, stats: Any, *, train: bool) -> Any:
-    return norm.batch_norm_backward(contiguous(g), contiguous(x), weight, bias, stats, train)
+    return batch.batch_norm_backward(contiguous(g), contiguous(x), weight, bias, stats, train)
+
+
+@_rectified.fused("x", "weight", "bias")
+def _(g: Any, x: Any, weight: Any, bias: Any, stats: Any, *, train: bool) -> Any:
+    return batch.batch_norm_backward(contiguous(g), contiguous(x), weight, bias, stats, train, True)
+
+
+@_pooled.fused("x", "weight", "bias")
+def _(g: Any, x: Any, weight: Any, stats: Any, where: Any, *, train: bool) -> Any:
+    return batch.batch_norm_pool_backward(contiguous(g), where, contiguous(x), weight, stats, train)
 
 
 def _check_input(op: str, input: Any, least: int) -> Ints:
@@ -136,6 +181,13 @@ def batch_norm(
     tensor([[-1.0000],
             [ 1.0000]])
     """
+    return _normalise(_batch_norm, input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def _normalise(
+    op: Primitive, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None,
+    bias: Tensor | None, training: bool, momentum: float, eps: float,
+) -> Tensor:  # fmt: skip
     shape = _check_input("batch_norm", input, 2)
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
@@ -146,12 +198,24 @@ def batch_norm(
     )
     statistics = (running_mean, running_var)
     running = tuple([None if s is None else s._data for s in statistics])
-    out = _batch_norm(input, weight, bias, running=running, train=bool(training), momentum=momentum, eps=eps)
+    out = op(input, weight, bias, running=running, train=bool(training), momentum=momentum, eps=eps)
     if training:
         for s in statistics:
             if s is not None:
                 s._bump()
     return out
+
+
+def _batch_norm_relu(input: Tensor, *args: Any) -> Tensor:
+    """``relu(batch_norm(input, *args))`` in one pass each way, to the bit; all of `batch_norm`'s arguments."""
+    return _normalise(_rectified, input, *args)
+
+
+def _batch_norm_relu_pool(input: Tensor, *args: Any) -> Tensor:
+    """``max_pool2d(relu(batch_norm(input, *args)), 2)`` likewise; of an image of odd extents in two steps."""
+    if isinstance(input, Tensor) and batch.suits_pooling(input._data.shape):
+        return _normalise(_pooled, input, *args)
+    return pooling.max_pool2d(_batch_norm_relu(input, *args), 2)
 
 
 @primitive

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kernels import pool
 from ..tensor import Tensor
+from .arithmetic import where as choose
 from .primitive import primitive
 
 Ints = tuple[int, ...]
@@ -66,6 +67,12 @@ def _max_pool(x: Any, *, window: Ints, stride: Ints, padding: Ints, dilation: In
     return out, {"where": where}
 
 
+@primitive(name="max_pool_relu")
+def _rectified(x: Any, *, window: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Any:
+    out, where = pool.max_pool(contiguous(x), window, stride, padding, dilation, ceil_mode, True)
+    return out, {"where": where}
+
+
 @primitive
 def _adaptive_max_pool(x: Any, *, window: Ints) -> Any:
     out, where = pool.adaptive_max_pool(contiguous(x), window)
@@ -73,27 +80,29 @@ def _adaptive_max_pool(x: Any, *, window: Ints) -> Any:
 
 
 @primitive(name="max_pool_backward")
-def _to_maxima(x: Any, *, where: Any, shape: Ints, axes: int) -> Any:
+def to_maxima(x: Any, *, where: Any, shape: Ints, axes: int) -> Any:
     """Each element of `x` goes where its window's maximum was."""
     return pool.max_pool_backward(contiguous(x), where, shape, axes)
 
 
-@_to_maxima.derivative("x")
+@to_maxima.derivative("x")
 def _(g: Tensor, x_shape: Ints, *, where: Any, shape: Ints, axes: int) -> Tensor:
     index = pool.max_pool_indices(where, shape)
     found = Tensor(index.reshape((*shape[:-axes], math.prod(index.shape[-axes:]))))
     taken = g.reshape((*shape[:-axes], math.prod(shape[-axes:]))).gather(-1, found.clamp(min=0))
-    if index.size and index.min() < 0:  # windows without any element
-        taken = taken * (found >= 0)
+    if index.size and index.min() < 0:  # windows without any element, or below a ReLU
+        taken = choose(found >= 0, taken, 0)
     return taken.reshape(x_shape)
 
 
+@_rectified.derivative("x")
 @_adaptive_max_pool.derivative("x")
 @_max_pool.derivative("x")
 def _(g: Tensor, where: Tensor, x_shape: Ints, *, window: Ints) -> Tensor:
-    return _to_maxima(g, where=where._data, shape=x_shape, axes=len(window))
+    return to_maxima(g, where=where._data, shape=x_shape, axes=len(window))
 
 
+@_rectified.fused("x")
 @_adaptive_max_pool.fused("x")
 @_max_pool.fused("x")
 def _(g: Any, where: Any, x_shape: Ints, *, window: Ints) -> Any:
@@ -153,6 +162,27 @@ def _(g: Tensor, *, size: Ints) -> Tensor:
 # The public functions, one for each number of axes
 
 
+def _max_options(
+    op: str, axes: int, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    window = extents(op, "kernel_size", kernel_size, axes)
+    return {
+        "window": window,
+        "stride": window if stride is None or stride == [] else extents(op, "stride", stride, axes),
+        "padding": extents(op, "padding", padding, axes),
+        "dilation": extents(op, "dilation", dilation, axes),
+        "ceil_mode": bool(ceil_mode),
+    }
+
+
+def _max_pool_relu(axes: int, input: Tensor, *args: Any) -> Tensor:
+    """``relu(max_pool(input, *args))`` over so many axes in one pass, to the bit; arguments up to `ceil_mode`."""
+    op = f"max_pool{axes}d"
+    _check(op, input, axes)
+    return _rectified(input, **_max_options(op, axes, *args))
+
+
 def _max_function(axes: int) -> Callable[..., Any]:
     op = f"max_pool{axes}d"
 
@@ -166,15 +196,8 @@ def _max_function(axes: int) -> Callable[..., Any]:
         return_indices: bool = False,
     ) -> Any:
         _check(op, input, axes)
-        window = extents(op, "kernel_size", kernel_size, axes)
-        out, extras = _max_pool.run(
-            input,
-            window=window,
-            stride=window if stride is None or stride == [] else extents(op, "stride", stride, axes),
-            padding=extents(op, "padding", padding, axes),
-            dilation=extents(op, "dilation", dilation, axes),
-            ceil_mode=bool(ceil_mode),
-        )
+        options = _max_options(op, axes, kernel_size, stride, padding, dilation, ceil_mode)
+        out, extras = _max_pool.run(input, **options)
         if not return_indices:
             return out
         return out, Tensor(pool.max_pool_indices(extras["where"], input._data.shape))

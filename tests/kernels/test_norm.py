@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as ag
-from autograd_lite.kernels import norm
+from autograd_lite.kernels import batch_norm, norm
 from tests.conftest import examples
 
 Ints = tuple[int, ...]
@@ -56,12 +56,12 @@ def test_batch_norm(n: int, c: int, span: Ints, dtype: str, relu: bool, train: b
         rstd = 1 / np.sqrt(var.reshape(line).astype(float) + EPS)
         u, moved = (batch - mean.reshape(line)) * rstd, (mean.copy(), var.copy())
     y = u * w + b
-    out, stats = norm.batch_norm(x, weight, bias, mean, var, 0.1, EPS, train, relu)
+    out, stats = batch_norm.batch_norm(x, weight, bias, mean, var, 0.1, EPS, train, relu)
     close(out, np.maximum(y, 0) if relu else y, dtype)
     close(mean, moved[0], dtype)
     close(var, moved[1], dtype)
     passed = np.where((out <= 0) & relu, 0, g.astype(np.float64))
-    dx, dw, db = norm.batch_norm_backward(g, x, weight, bias, stats, train, relu)
+    dx, dw, db = batch_norm.batch_norm_backward(g, x, weight, bias, stats, train, relu)
     wanted = gradient(passed * w, u, rstd, axes) if train else passed * w * rstd
     close(db, passed.sum(axes), dtype)
     # Two values per channel normalise to +-1 whatever they are: what is left is rounding.
@@ -131,7 +131,7 @@ def test_large_means_keep_their_variance(mean: float, shape: Ints, rng: np.rando
     """The sum of squares less the square of the sum would leave no digit of float32 here."""
     x = (rng.standard_normal(shape) + mean).astype("float32")
     axes = (0, *range(2, len(shape)))
-    _, stats = norm.batch_norm(x, None, None, None, None)
+    _, stats = batch_norm.batch_norm(x, None, None, None, None)
     np.testing.assert_allclose(stats[2], x.astype(float).var(axes), rtol=1e-4)
     _, _, rstd = norm.layer_norm(x, shape[1:], None, None, EPS)
     wanted = 1 / np.sqrt(x.astype(float).reshape(shape[0], -1).var(1) + EPS)
@@ -144,11 +144,11 @@ def test_threads_change_no_bit(rng: np.random.Generator) -> None:
     results = []
     for threads in (1, 2):
         ag.set_num_threads(threads)
-        out, stats = norm.batch_norm(x, None, None, None, None)
+        out, stats = batch_norm.batch_norm(x, None, None, None, None)
         layer = norm.layer_norm(rows, (400,), None, None)
         group = norm.group_norm(x, 8, None, None)
         results.append((
-            out, stats, *layer, *group, *norm.batch_norm_backward(g, x, None, None, stats),
+            out, stats, *layer, *group, *batch_norm.batch_norm_backward(g, x, None, None, stats),
             *norm.layer_norm_backward(row_grad, rows, (400,), None, *layer[1:]),
             *norm.group_norm_backward(g, x, 8, None, *group[1:]),
         ))  # fmt: skip
@@ -159,12 +159,12 @@ def test_threads_change_no_bit(rng: np.random.Generator) -> None:
 def test_errors() -> None:
     x = np.ones((4, 6, 2))
     with pytest.raises(RuntimeError, match=r"batch_norm: weight must be float64 of shape \(6,\).*\(5,\)"):
-        norm.batch_norm(x, np.ones(5), None, None, None)
+        batch_norm.batch_norm(x, np.ones(5), None, None, None)
     with pytest.raises(RuntimeError, match="running_mean.*float32"):
-        norm.batch_norm(x, None, None, np.ones(6, "float32"), None)
+        batch_norm.batch_norm(x, None, None, np.ones(6, "float32"), None)
     with pytest.raises(RuntimeError, match="evaluation"):
-        norm.batch_norm(x, None, None, None, None, train=False)
+        batch_norm.batch_norm(x, None, None, None, None, train=False)
     with pytest.raises(ValueError, match=r"more than 1 value per channel.*\(1, 6\)"):
-        norm.batch_norm(np.ones((1, 6)), None, None, None, None)
+        batch_norm.batch_norm(np.ones((1, 6)), None, None, None, None)
     with pytest.raises(RuntimeError, match="divisible by num_groups.*num_groups=4"):
         norm.group_norm(x, 4, None, None)
