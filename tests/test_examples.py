@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from examples import (  # noqa: E402
     autoencoder,
     backprop_cost,
     cnn,
+    compare_torch,
     convolution_as_matrix,
     faces,
     finetune,
@@ -191,6 +195,19 @@ def test_a_word_is_letters_or_digits():
     assert text_extraction.read_word(scores, classes, by_words=True) == "OI"
 
 
+def test_crops_are_like_the_training_images():
+    ink = np.zeros((60, 60), bool)
+    ink[10:50, 20:25] = ink[10:15, 20:45] = True
+    page = text_extraction.Page("page", np.ones((60, 60, 3)), ink, [[letters.Box(10, 20, 50, 45)]], ["T"])
+    made = {}
+    for name, side in (("nist36", 32), ("emnist", 28)):
+        split = images.Split(ag.zeros(1, 1, side, side), ag.zeros(1, dtype=ag.int64))
+        made[name] = page.crops(images.Images(name, split, split, split, ["A"])).numpy()[0, 0]
+        assert made[name].shape == (side, side)
+    np.testing.assert_array_equal(made["nist36"][2:-2, 2:-2], 1 - made["emnist"])
+    assert made["emnist"][0].max() == 0 and made["emnist"].max() > 0.9
+
+
 @pytest.mark.parametrize(
     ("a", "b", "distance"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
 )
@@ -323,3 +340,40 @@ def test_report(tmp_path, monkeypatch):
     assert page.count("data:image/png;base64,") == 2
     assert "python -m examples.convolution_as_matrix" in page and "exactly equal" in page
     assert 'class="failed"' in page and "unrecognized arguments" in page
+
+
+def test_report_keeps_results_and_compares(tmp_path, monkeypatch):
+    """What was run before is not run again, and PyTorch's reading of the same metrics stands beside it."""
+    commands = []
+
+    def pretend(command: list[str], **_: object) -> None:
+        commands.append(command[2])
+        file = command[command.index("--json") + 1]
+        history = {"processor_seconds_of_epoch": [1.0, 0.5]}
+        with open(file, "w", encoding="utf-8") as opened:
+            json.dump({"test_accuracy": 0.5 + 0.1 * len(commands), "history": history}, opened)
+
+    monkeypatch.setattr(report.subprocess, "run", pretend)
+    arguments = ["--only", "mlp_adam", "--compare", "--keep", "--out", str(tmp_path)]
+    first = report.main(arguments)["mlp_adam"]
+    assert commands == ["examples.mlp", "examples.compare_torch"]
+    assert report.main(arguments)["mlp_adam"] == first and len(commands) == 2
+    assert (first["measured"], first["by_torch"]) == ("test 0.600", "test 0.700")
+    assert first["training_seconds"] == "1.5; PyTorch 1.5"
+    report.main([*arguments, "--seed", "1"])  # other runs than those that were kept
+    assert len(commands) == 4
+
+
+def test_an_example_runs_on_pytorch(tmp_path):
+    """The very same file, in a process of its own: importing it again here would give PyTorch to the other tests."""
+    pytest.importorskip("torch")
+    file = tmp_path / "metrics.json"
+    command = [sys.executable, "-m", "examples.compare_torch", "mlp", "--quick", "--epochs", "1", "--hidden", "4"]
+    environment = {**os.environ, "AUTOGRAD_LITE_QUIET": "1"}
+    subprocess.run(
+        [*command, "--out", str(tmp_path), "--json", str(file)], check=True, capture_output=True, env=environment
+    )
+    metrics = json.loads(file.read_text())
+    assert metrics["hidden"] == 4 and len(metrics["history"]["valid_accuracy"]) == 1
+    with pytest.raises(SystemExit, match="expected one of"):
+        compare_torch.main(["report"])
