@@ -233,16 +233,22 @@ def _gemm(a, b, c, bias, accumulate, activation):
     a_row, a_col, b_row, b_col = a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size
     left, right, out, add, biased = at(a, 0), at(b, 0), at(c, 0), at(bias, 0), bias.size > 0
     rows, columns, now = m, n, activation
-    swapped = n == 1 and a_col != 1
-    if swapped:  # C is its own transpose in memory, and the transpose of A is stored by rows
+    swapped = n == 1 and a_col != 1  # C is its own transpose in memory, and the transpose of A is stored by rows
+    # Both operands are stored by columns: the transpose of C is a product of rows with rows.
+    turned = n > 1 and a_row == 1 and a_col > 1 and b_row == 1 and b_col > 1 and 2 * m <= k and not accumulate
+    if swapped or turned:
         left, right, rows, columns, now = right, left, n, m, activation * 0
-        a_row, a_col, b_row, b_col = k, b_row, a_col, a_row
+        a_row, a_col, b_row, b_col = k if swapped else b_col, b_row, a_col, a_row
     plan = _plan(rows, columns, k, a_row, a_col, b_row, b_col, lanes(c), MOST_PARTS)
     if plan[0] == NO_WAY:
         return UNSUITABLE
-    buffer = np.empty(plan[13], c.dtype)
-    _multiply(plan, left, right, out, add, biased and not swapped, rows, columns, k, accumulate, now, buffer)
-    if swapped and (biased or activation > 0):
+    buffer, result = np.empty(plan[13], c.dtype), np.empty(m * n * turned, c.dtype)
+    product = at(result, 0) if turned else out
+    plain = not (swapped or turned)
+    _multiply(plan, left, right, product, add, biased and plain, rows, columns, k, accumulate, now, buffer)
+    if turned:
+        transpose(product, m, out, n, n, m)
+    if not plain and (biased or activation > 0):
         _finish(out, n, add, biased, m, n, activation)
     return OK
 
