@@ -130,13 +130,23 @@ def initial(step: Step) -> list[np.ndarray]:
 
 
 def compared(step: Step, parameters: list[Any]) -> list[Any]:
-    """The parameters by which the peers are compared: all but the biases that a BatchNorm takes out again.
+    """What the peers are compared by: how far each parameter has moved from its initial value.
 
-    Their gradient is zero but for rounding, and Adam makes steps of full length from it, in either direction.
+    Left out are the biases that a BatchNorm takes out again: their gradient is zero but for rounding, and Adam
+    makes steps of full length from it, in either direction.
     """
-    kept, values = [], iter(parameters)
+    kept, moved = [], (np.asarray(p) - start for p, start in zip(parameters, initial(step)))
     for layer, following in zip(step.layers, (*step.layers[1:], ("end",))):
         if layer[0] in ("linear", "conv", "batch_norm"):
-            weight, bias = next(values), next(values)
+            weight, bias = next(moved), next(moved)
             kept += [weight] if following[0] == "batch_norm" else [weight, bias]
     return kept
+
+
+def tolerance(step: Step) -> float:
+    """How far the peers' results may differ, relative to their size in the root mean square.
+
+    Adam divides a gradient by its own size, so a weight whose gradient is all but zero moves by a whole step in a
+    direction that rounding decides.
+    """
+    return 0.1 if step.optimizer[0] == "adam" else 1e-3

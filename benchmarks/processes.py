@@ -64,7 +64,7 @@ def memory(peers: list[str], threads: int, quick: bool, only: list[str] | None) 
             continue
         timed = measure(
             "steps", step.name, step.title, peers, threads=threads, processes=1, turns=1,
-            seconds=0.1 if quick else 0.5,
+            seconds=0.1 if quick else 0.5, tolerance=networks.tolerance(step),
         )  # fmt: skip
         print(
             f"{step.title}: " + ", ".join(f"{p} {b / 2**20:.0f} MB" for p, b in timed.rss.items()), flush=True

@@ -13,16 +13,15 @@ Suite = Callable[[list[str], int, bool, "list[str] | None"], list[Result]]
 
 def _run(
     suite: str,
-    cases: list[tuple[str, str, float]],
+    cases: list[tuple[str, str, float, float]],
     peers: list[str],
     threads: int,
     quick: bool,
     only: list[str] | None,
-    tolerance: float = 2e-3,
 ) -> list[Result]:
-    """Measure the cases, given as (name, title, floating-point operations)."""
+    """Measure the cases, given as (name, title, floating-point operations, tolerance)."""
     results = []
-    for name, title, work in cases:
+    for name, title, work, tolerance in cases:
         if only and not any(text in name for text in only):
             continue
         print(f"... {title}", file=sys.stderr, flush=True)
@@ -37,15 +36,19 @@ def _run(
 
 def steps(peers: list[str], threads: int, quick: bool, only: list[str] | None) -> list[Result]:
     """Whole training steps: forward, loss, backward, optimizer."""
-    return _run("steps", [(s.name, s.title, 0.0) for s in networks.STEPS], peers, threads, quick, only)
+    return _run("steps", _training_steps(networks.STEPS), peers, threads, quick, only)
+
+
+def _training_steps(cases: list[networks.Step]) -> list[tuple[str, str, float, float]]:
+    return [(s.name, s.title, 0.0, networks.tolerance(s)) for s in cases]
 
 
 def _operations(cases: list[operations.Operation]) -> Suite:
     def suite(peers: list[str], threads: int, quick: bool, only: list[str] | None) -> list[Result]:
         results = []
         for case in cases:
-            described = [(case.name, case.title, case.flop)]
-            results += _run("operations", described, peers, case.threads or threads, quick, only, 1e-3)
+            described = [(case.name, case.title, case.flop, 1e-3)]
+            results += _run("operations", described, peers, case.threads or threads, quick, only)
         return results
 
     return suite
@@ -53,8 +56,7 @@ def _operations(cases: list[operations.Operation]) -> Suite:
 
 def scaling(peers: list[str], threads: int, quick: bool, only: list[str] | None) -> list[Result]:
     """How the cost of a step grows with batch size, width, depth and channels."""
-    cases = [(s.name, s.title, 0.0) for s in networks.SCALING]
-    return _run("steps", cases, peers, threads, quick, only)
+    return _run("steps", _training_steps(networks.SCALING), peers, threads, quick, only)
 
 
 SUITES: dict[str, Suite] = {

@@ -50,4 +50,4 @@ def build(suite: str, name: str, threads: int) -> Case | None:
                 g = velocity[i]
             parameters[i] = parameters[i] - lr * g
 
-    return Case(run, lambda: parameters)
+    return Case(run, lambda: networks.compared(case, parameters))

@@ -49,4 +49,4 @@ def build(suite: str, name: str, threads: int) -> Case | None:
                 step = v
             p.data -= np.asarray(lr * step, p.dtype)
 
-    return Case(run, lambda: [p.data for p in parameters])
+    return Case(run, lambda: networks.compared(case, [p.data for p in parameters]))

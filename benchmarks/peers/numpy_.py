@@ -60,7 +60,7 @@ def step(case: networks.Step) -> Case | None:
             else:
                 g = g * (out > 0) if kind == "relu" else g * out * (1 - out)
 
-    return Case(run, lambda: parameters)
+    return Case(run, lambda: networks.compared(case, parameters))
 
 
 def operation(case: operations.Operation) -> Case | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from tinygrad import Tensor, TinyJit, nn
+from tinygrad import Context, Tensor, TinyJit, nn
 
 from .. import networks
 from . import Case
@@ -22,7 +22,7 @@ def build(suite: str, name: str, threads: int) -> Case | None:
     if {kind for kind, *_ in case.layers} - {"linear", "relu", "sigmoid"}:
         return None
     inputs, labels = (Tensor(a) for a in networks.batch(case))
-    parameters = [Tensor(p, requires_grad=True) for p in networks.initial(case)]
+    parameters = [Tensor(p) for p in networks.initial(case)]
     kind, lr, *rest = case.optimizer
     if kind == "adam":
         optimizer: Any = nn.optim.Adam(parameters, lr=lr)
@@ -49,7 +49,7 @@ def build(suite: str, name: str, threads: int) -> Case | None:
         return loss.realize()
 
     def run() -> None:
-        with Tensor.train():
+        with Context(TRAINING=1):
             step().numpy()
 
-    return Case(run, lambda: [p.numpy() for p in parameters])
+    return Case(run, lambda: networks.compared(case, [p.numpy() for p in parameters]))
