@@ -100,7 +100,7 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise RuntimeError(f"embedding: padding_idx must be within num_embeddings ({rows}), got {padding_idx}")
         padding_idx %= rows
-    index = contiguous(input._data.astype(dtypes.INT64, copy=False))
+    index = np.asarray(input._data, dtypes.INT64, order="C")  # `ascontiguousarray` would make a scalar a vector
     if index.size and not (index.min() >= 0 and index.max() < rows):
         raise IndexError(f"embedding: index out of range: {index.min()} to {index.max()} for a table of {rows} rows")
     if max_norm is not None:
