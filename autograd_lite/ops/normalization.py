@@ -477,7 +477,7 @@ def _move_statistics(input: Tensor, mean: Tensor | None, var: Tensor | None, mom
     for which, kept in enumerate((mean, var)):
         if kept is not None:
             pair = np.tile(kept._data, (2, count))
-            norm.batch_norm(samples, None, None, pair[0], pair[1], momentum, 0.0, True)
+            batch.batch_norm(samples, None, None, pair[0], pair[1], momentum, 0.0, True)
             np.copyto(kept._data, pair[which].reshape(count, channels).mean(0))
             kept._bump()
 
