@@ -328,10 +328,10 @@ row("conv_transpose3d", transposed, [S(F(1, 2, 2, 2, 3), F(2, 2, 2, 1, 2), F(2),
 
 
 def pool(kind: str, n: int) -> Callable[..., Any]:
-    def function(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False, count_include_pad: bool = True) -> Any:
+    def function(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
         x = np.asarray(x)
         if x.ndim == n + 1:
-            return function(x[None], kernel_size, stride, padding, dilation, ceil_mode, return_indices, count_include_pad)[0]
+            return function(x[None], kernel_size, stride, padding, dilation, ceil_mode, return_indices, count_include_pad, divisor_override)[0]
         k, p, d = tuples(kernel_size, n), tuples(padding, n), tuples(dilation, n)
         s = k if stride is None else tuples(stride, n)
         size = []
@@ -352,7 +352,7 @@ def pool(kind: str, n: int) -> Callable[..., Any]:
             if kind == "max":
                 out[at] = cells[np.argmax(np.real(cells))]
             else:
-                out[at] = np.sum(cells) / (counted if count_include_pad else len(cells))
+                out[at] = np.sum(cells) / (divisor_override or (counted if count_include_pad else len(cells)))
         return out
 
     return function
