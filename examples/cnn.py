@@ -78,7 +78,7 @@ class SmallConvNet(nn.Sequential):
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = options.parser(__doc__, datasets=images.NAMES)
     parser.set_defaults(epochs=None, batch_size=None, lr=None)
-    parser.add_argument("--save", type=pathlib.Path, metavar="FILE", help="write the trained weights (safetensors)")
+    parser.add_argument("--save", type=pathlib.Path, metavar="DIR", help="write the trained weights into this folder")
     options.add_checkpoint(parser)
     given = parser.parse_args(arguments)
     given.halve_every = None
@@ -150,8 +150,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     figures.filters(first.weight.detach().numpy(), out / f"cnn_{data.name}_filters.png", f"{title}: the first filters")
     if given.save:
-        ag.save(dict(model.state_dict()), given.save)
-        print(f"weights   {given.save}")
+        given.save.mkdir(parents=True, exist_ok=True)
+        file = given.save / f"cnn_{data.name}.safetensors"
+        ag.save(dict(model.state_dict()), file)
+        print(f"weights   {file}")
     return options.report(
         given,
         {

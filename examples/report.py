@@ -35,6 +35,7 @@ class Experiment:
     name: str
     title: str
     command: list[str]
+    """``{weights}`` in it stands for a folder that the runs share."""
     measure: Callable[[Metrics], str]
     target: str
     elsewhere: str
@@ -119,7 +120,7 @@ EXPERIMENTS = [
         lambda m: f"valid {m['valid_psnr']:.2f} dB, PCA {m['pca_valid_psnr']:.2f} dB", "1.5 dB above PCA", "", NIST36,
     ),
     Experiment(
-        "cnn_letters", "Convolutional network on letters", ["cnn"],
+        "cnn_letters", "Convolutional network on letters", ["cnn", "--save", "{weights}"],
         percent("test_accuracy"), "test 0.915", "published 0.856-0.936, PyTorch 0.922", NIST36,
     ),
     Experiment(
@@ -127,7 +128,7 @@ EXPERIMENTS = [
         percent("test_accuracy"), "test 0.985", "published 0.971, PyTorch 0.988", needs_data=True,
     ),
     Experiment(
-        "cnn_emnist", "Convolutional network on EMNIST", ["cnn", "--dataset", "emnist"],
+        "cnn_emnist", "Convolutional network on EMNIST", ["cnn", "--dataset", "emnist", "--save", "{weights}"],
         percent("test_accuracy"), "test 0.84", "published 0.747, PyTorch 0.847", needs_data=True,
     ),
     Experiment(
@@ -135,11 +136,12 @@ EXPERIMENTS = [
         percent("test_accuracy"), "within 1 point of PyTorch", "published 0.793 (lossless files)", needs_data=True,
     ),
     Experiment(
-        "text_extraction", "Reading photographs of handwriting", ["text_extraction"],
+        "text_extraction", "Reading photographs of handwriting", ["text_extraction", "--weights", "{weights}"],
         _pages, "all letters boxed; CNN 0.90 each", "published 0.878, 0.833, 0.907, 0.854", NIST36,
     ),
     Experiment(
-        "text_extraction_emnist", "The photographs read after EMNIST", ["text_extraction", "--dataset", "emnist"],
+        "text_extraction_emnist", "The photographs read after EMNIST",
+        ["text_extraction", "--dataset", "emnist", "--weights", "{weights}"],
         _pages, "reported", "", needs_data=True,
     ),
     Experiment(
@@ -219,7 +221,9 @@ def training_seconds(metrics: Any) -> float:
 def run(experiment: Experiment, given: argparse.Namespace, torch: bool = False) -> Run:
     """Run an experiment in a process of its own; with `--keep`, take what an earlier run left."""
     folder = given.out / (f"{experiment.name}_torch" if torch else experiment.name)
+    kind = f"{'torch' if torch else 'ours'}_seed{given.seed}{'_quick' if given.quick else ''}"
     arguments = [*experiment.command, *(experiment.real if given.data else []), "--seed", str(given.seed)]
+    arguments = [one.format(weights=given.out / "weights" / kind) for one in arguments]
     if given.quick:
         arguments.append("--quick")
     if given.data:

@@ -94,10 +94,10 @@ def test_mlp_learns(tiny):
 
 
 def test_cnn(tiny, tmp_path):
-    metrics = run(cnn, tmp_path, "--epochs", "1", "--save", str(tmp_path / "weights.safetensors"))
+    metrics = run(cnn, tmp_path, "--epochs", "1", "--save", str(tmp_path))
     assert metrics["weights"] == 626_916
     model = cnn.build(tiny)
-    model.load_state_dict(ag.load(tmp_path / "weights.safetensors"))
+    model.load_state_dict(ag.load(tmp_path / "cnn_glyphs.safetensors"))
     assert training.evaluate(model, tiny.test)[1] == metrics["test_accuracy"]
 
 
