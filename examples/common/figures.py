@@ -50,14 +50,16 @@ def learning_curves(
     """Each measured value on the training and validation sets, by epoch: (name, title, factor) a panel."""
     figure, row = plt.subplots(1, len(panels), figsize=(5 * len(panels), 3.8), squeeze=False)
     for axes, (name, panel_title, factor) in zip(row[0], panels, strict=True):
+        curves = {split: factor * np.array(history[f"{split}_{name}"]) for split in ("train", "valid")}
+        above = max(curves, key=lambda split: curves[split][-1])
         for split, color, label in (("train", BLUE, "training"), ("valid", ORANGE, "validation")):
-            values = factor * np.array(history[f"{split}_{name}"])
+            values = curves[split]
             epochs = np.arange(1, len(values) + 1)
             axes.plot(epochs, values, color=color, marker="." if len(values) < 30 else None, label=label)
             axes.annotate(
                 f"{values[-1]:.3g}",
                 (epochs[-1], values[-1]),
-                xytext=(5, 6 if (split == "train") == (factor > 1) else -6),
+                xytext=(5, 6 if split == above else -6),
                 textcoords="offset points",
                 color=color,
                 va="center",
@@ -66,7 +68,7 @@ def learning_curves(
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(panel_title)
-        if np.min(values) >= 0 and name == "loss":
+        if name == "loss":
             axes.set_ylim(bottom=0)
     row[0][0].legend(frameon=False)
     figure.suptitle(title)
@@ -102,7 +104,9 @@ def image_rows(
 ) -> None:
     """Rows of images (N, H, W) grey or (N, H, W, 3), one below the other, each with its name."""
     count = max(len(images) for images in rows.values())
-    figure, grid = plt.subplots(len(rows), count, figsize=(0.95 * count + 1, 1.05 * len(rows) + 0.6), squeeze=False)
+    figure, grid = plt.subplots(
+        len(rows), count, figsize=(0.95 * count + 1, 0.95 * len(rows) + 0.5), squeeze=False, layout="constrained"
+    )
     for line, (name, images) in zip(grid, rows.items(), strict=True):
         for axes in line:
             axes.set_axis_off()
@@ -165,7 +169,7 @@ def confusion(matrix: np.ndarray, names: list[str], path: pathlib.Path, title: s
     size = 4 + 0.11 * len(names)
     figure, (axes, side) = plt.subplots(1, 2, figsize=(size + 3, size), gridspec_kw={"width_ratios": [size, 2]})
     shown = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_xticks(range(len(names)), names, fontsize=8, rotation=90 if max(map(len, names)) > 2 else 0)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
