@@ -67,6 +67,7 @@ class TwoLayerClassifier(ClassifierMixin, BaseEstimator):
             ACTIVATIONS[self.activation](),
             nn.Linear(self.hidden, len(self.classes_)),
         )
+        self.first_weights_ = self.network_[0].weight.detach().clone()
         optimizer = ag.optim.Adam(self.network_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         data = ag.utils.data.TensorDataset(self._scaled(x), ag.from_numpy(labels))
         loader = ag.utils.data.DataLoader(data, batch_size=self.batch_size, shuffle=True)
@@ -175,11 +176,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     ]
     metrics["grid"]["tried"] = tried
     draw_grid(tried, out / "faces_grid.png", f"Grid search: best on validation {search.best_score_:.1%}")
-    weights = search.best_estimator_.network_[0].weight.detach().numpy()
-    figures.weight_images(
-        weights, weights - weights.mean(0), SIDE, out / "faces_weights.png",
-        "The hidden units' weights", names=("as trained", "less their mean"),
-    )  # fmt: skip
+    chosen = search.best_estimator_
+    before, after = chosen.first_weights_.numpy(), chosen.network_[0].weight.detach().numpy()
+    figures.weight_images(before, after, SIDE, out / "faces_weights.png", "The hidden units' weights")
 
     path = given.weights
     if path is None and given.network == "squeezenet":

@@ -131,7 +131,7 @@ def weight_images(
     count = min(64, len(before))
     columns = 8
     rows = -(-count // columns)
-    figure, panels = plt.subplots(1, 2, figsize=(10, 5.4))
+    figure, panels = plt.subplots(1, 2, figsize=(10, 0.8 + 4.6 * rows / columns))
     for axes, weights, name in ((panels[0], before, names[0]), (panels[1], after, names[1])):
         limit = np.abs(weights[:count]).max()
         sheet = np.full((rows * (side + 2), columns * (side + 2)), np.nan)
