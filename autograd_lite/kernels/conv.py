@@ -45,7 +45,7 @@ from .conv_plan import (
     Target,
     make_plan,
 )
-from .conv_winograd import PARTS, strip_count, suits_winograd, winograd, winograd_plan, winograd_weight
+from .conv_winograd import PARTS, strip_count, suits_winograd, tile_outputs, winograd, winograd_plan, winograd_weight
 from .simd import VECTOR_BYTES
 
 NARROW = 3
@@ -194,9 +194,10 @@ def _special(
         depthwise(*args, w.reshape(-1), x.reshape(-1), *flat)
         return True
     if case.winograd:
-        plan = winograd_plan(case.images, case.groups, channels, out_channels, extents, grid, tuple(padding))
+        m = tile_outputs(grid)
+        plan = winograd_plan(case.images, case.groups, channels, out_channels, extents, grid, tuple(padding), m)
         parts = min(strip_count(plan) * case.groups, MOST_PARTS)
-        points = memory.empty((case.groups * 16 * channels * _padded(out_channels, x),), x.dtype)
+        points = memory.empty((case.groups * (m + 2) ** 2 * channels * _padded(out_channels, x),), x.dtype)
         flags = np.empty(parts, x.dtype)
         return winograd(parts, plan, w.reshape(-1), turned, points, x.reshape(-1), *flat, flags)
     return False
@@ -244,8 +245,8 @@ def conv(
     Notes
     -----
     Beside the result every thread uses a padded piece of image, of `BUFFER_BYTES` or as much as one line of
-    outputs needs, and 16 KB for columns. Winograd's way uses about 64 (C + M) * 16 numbers per thread, and 16
-    for each 9 of the weight.
+    outputs needs, and 16 KB for columns. Winograd's way uses about 32 (C + M) * 40 numbers per thread (more only
+    where one row of tiles is longer than 32), and 4 for each of the weight.
     """
     _same_dtype("conv", x, w)
     case = _case("conv", x.shape, w.shape, stride, padding, dilation, groups)
@@ -308,7 +309,7 @@ def conv_weight(
     """Gradients of `conv` to a weight of `shape`, and to the bias if it is wanted.
 
     Raises RuntimeError if shapes, dtypes or options do not fit each other. Beside the buffers that `conv`
-    uses, up to four partial sums of the size of the weight are kept, 16 / 9 as large in Winograd's way.
+    uses, up to four partial sums of the size of the weight are kept, four times as large in Winograd's way.
     """
     _same_dtype("conv_weight", x, grad)
     case = _case("conv_weight", x.shape, shape, stride, padding, dilation, groups)
@@ -342,9 +343,10 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
         depthwise_weight(*args, x.reshape(-1), grad.reshape(-1), sums, *flat)
         return True
     if case.winograd:
-        plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes)
+        m = tile_outputs(case.grid[1:])
+        plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes, m)
         parts = int(plan[PARTS]) * case.groups
-        sums = memory.empty((parts * 16 * case.out_channels * _padded(case.channels, x),), x.dtype)
+        sums = memory.empty((parts * (m + 2) ** 2 * case.out_channels * _padded(case.channels, x),), x.dtype)
         bias_sums = np.empty(parts * _padded(case.out_channels, x), x.dtype)
         return winograd_weight(plan, x.reshape(-1), grad.reshape(-1), sums, bias_sums, *flat)
     return False

@@ -1,12 +1,12 @@
-"""Winograd's convolution: 3x3 windows of stride 1 with 16 multiplications where the direct way takes 36.
+"""Winograd's convolution: 3x3 windows of stride 1 with a quarter (or, by smaller tiles, 4/9) of the multiplications.
 
 Pixels are turned into rows of channels, so that every transform (see `simd_winograd`) works on full vectors
-of channels; the products are 16 plain ones, tiles by channels. A strip of about `STRIP` tiles at a time
-passes through all stages in the second-level cache.
+of channels; the products are plain ones, tiles by channels, one for each of 36 (or 16) points. A strip of so many
+tiles as fit passes through all stages in the second-level cache.
 
 The transforms add neighbouring pixels. So results differ from the direct way's by a few roundings of the
-largest number in the neighbourhood, and a NaN or an infinity would spread to the whole tile: kernels say
-whether they met one, and the caller then takes the direct way.
+largest number in the neighbourhood (in the root mean square, twice those of the direct way itself), and a NaN or an
+infinity would spread to the whole tile: kernels say whether they met one, and the caller then takes the direct way.
 """
 
 from __future__ import annotations
@@ -19,56 +19,64 @@ from .conv_plan import IMAGE_GROUPS, Ints
 from .jit import kernel
 from .scratch import release, scratch
 from .simd import TILE_VECTORS, VECTOR_BITS, at, block_product, lanes, transpose
-from .simd_winograd import gradient_points, output_pixels, patch_points, weight_from_points, weight_points
+from .simd_winograd import LARGE, SMALL, gradient_points, output_pixels, patch_points, weight_from_points, weight_points
 from .threading import parallel_for
 
-STRIP = 64
+LEAST_TILES = 64
+"""So many tiles of 2x2 outputs are worth the transforms."""
+STRIPS = {SMALL: 64, LARGE: 32}
 """Tiles at a time, more or less: as many as keep the products busy, as few as stay in the cache."""
 
 # A plan begins with these fields; tables follow, to which the fields named AT point.
 (
-    IMAGES, GROUPS, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TOGETHER, STRIPS, TILES, PIXELS, OUT_PIXELS,
-    PARTS, AT_STRIPS, FIELDS,
-) = range(14)  # fmt: skip
+    IMAGES, GROUPS, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TOGETHER, STRIP_COUNT, TILES, PIXELS, OUT_PIXELS,
+    OUTPUTS, POINTS, PARTS, AT_STRIPS, FIELDS,
+) = range(16)  # fmt: skip
 
 
 def suits_winograd(images: int, channels: int, out_channels: int, grid: Ints) -> bool:
     """Whether this way is the faster one for 3x3 windows of stride 1; channels are those of a group."""
     tiles = images * -(-grid[1] // 2) * -(-grid[2] // 2)
-    return VECTOR_BITS > 0 and min(channels, out_channels) >= 16 and min(grid[1:]) >= 2 and tiles >= STRIP
+    return VECTOR_BITS > 0 and min(channels, out_channels) >= 16 and min(grid[1:]) >= 2 and tiles >= LEAST_TILES
+
+
+def tile_outputs(grid: Ints) -> int:
+    """Outputs along each axis of the tiles that leave the fewest multiplications to do."""
+    costs = {m: (m + 2) ** 2 * -(-grid[0] // m) * -(-grid[1] // m) for m in (LARGE, SMALL)}
+    return min(costs, key=costs.__getitem__)
 
 
 @lru_cache(maxsize=256)
 def winograd_plan(
-    images: int, groups: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints
+    images: int, groups: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints, m: int
 ) -> np.ndarray:
-    """Strips of tiles, and where each tile finds its pixels and leaves its outputs.
+    """Strips of tiles of m x m outputs, and where each tile finds its pixels and leaves its outputs.
 
     A strip is some whole images, or some rows of tiles of one. Its words: tiles, first pixel and pixels, first
     output and outputs, and where its tables begin. Pixels outside the image are one pixel of zeros after the
     strip's last; outputs outside go to one place after its last.
     """
     (height, width), (out_height, out_width) = extents, grid
-    rows, columns = -(-out_height // 2), -(-out_width // 2)
-    together = max(1, min(images, STRIP // (rows * columns)))
-    deep = rows if together > 1 else max(1, min(rows, round(STRIP / columns)))
+    rows, columns, strip_tiles = -(-out_height // m), -(-out_width // m), STRIPS[m]
+    together = max(1, min(images, strip_tiles // (rows * columns)))
+    deep = rows if together > 1 else max(1, min(rows, round(strip_tiles / columns)))
     strips: list[list[int]] = []
     tables: list[np.ndarray] = []
     known: dict[tuple[int, ...], tuple[int, int]] = {}  # strips inside the image share their tables
     size = 0
     for top in range(0, rows, deep):
         here = min(deep, rows - top)
-        first, last = max(0, 2 * top - padding[0]), min(height, 2 * (top + here) - padding[0] + 2)
-        first_out, last_out = 2 * top, min(out_height, 2 * (top + here))
+        first, last = max(0, m * top - padding[0]), min(height, m * (top + here) - padding[0] + 2)
+        first_out, last_out = m * top, min(out_height, m * (top + here))
         pixels, out_pixels = max(last - first, 0) * width, (last_out - first_out) * out_width
-        shift = 2 * top - padding[0] - first
+        shift = m * top - padding[0] - first
         key = (here, shift, pixels, out_pixels)
         if key not in known:
-            tile_y, tile_x = 2 * np.arange(here)[:, None, None, None], 2 * np.arange(columns)[:, None, None]
-            y, x = shift + tile_y + np.arange(4)[:, None], tile_x - padding[1] + np.arange(4)
+            tile_y, tile_x = m * np.arange(here)[:, None, None, None], m * np.arange(columns)[:, None, None]
+            y, x = shift + tile_y + np.arange(m + 2)[:, None], tile_x - padding[1] + np.arange(m + 2)
             inside = (y >= 0) & (y * width < pixels) & (x >= 0) & (x < width)
             patches = np.where(inside, y * width + x, -1).reshape(-1)
-            y, x = tile_y + np.arange(2)[:, None], tile_x + np.arange(2)
+            y, x = tile_y + np.arange(m)[:, None], tile_x + np.arange(m)
             inside = (y * out_width < out_pixels) & (x < out_width)
             outputs = np.where(inside, y * out_width + x, -1).reshape(-1)
             image = np.arange(together)[:, None]
@@ -88,7 +96,7 @@ def winograd_plan(
     outside = [most, most_out] * len(known)
     head = [
         images, groups, channels, out_channels, height * width, out_height * out_width, together, len(strips),
-        together * strips[0][0], most, most_out, min(count, IMAGE_GROUPS), int(FIELDS),
+        together * strips[0][0], most, most_out, m, (m + 2) ** 2, min(count, IMAGE_GROUPS), int(FIELDS),
     ]  # fmt: skip
     tables = [np.where(table < 0, place, table) for table, place in zip(tables, outside, strict=True)]
     return np.concatenate([head, np.array(strips).reshape(-1), *tables]).astype(np.int64)
@@ -96,7 +104,7 @@ def winograd_plan(
 
 def strip_count(plan: np.ndarray) -> int:
     """How many strips all images have."""
-    return -(-int(plan[IMAGES]) // int(plan[TOGETHER])) * int(plan[STRIPS])
+    return -(-int(plan[IMAGES]) // int(plan[TOGETHER])) * int(plan[STRIP_COUNT])
 
 
 @kernel
@@ -105,8 +113,8 @@ def _round_up(n, width):
 
 
 @kernel
-def _weights_part(part, parts, rows, row_step, columns, column_step, turned, weight, u):
-    """Points of the weights in rows [16][rows][columns, padded]; `turned` rotates them by half a turn."""
+def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, weight, u):
+    """Points of the weights in rows [points][rows][columns, padded]; `turned` rotates them by half a turn."""
     width = _round_up(columns, lanes(weight))
     own = scratch(9 * width, weight)
     for j in range(9 * width):
@@ -114,7 +122,7 @@ def _weights_part(part, parts, rows, row_step, columns, column_step, turned, wei
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         transpose(at(weight, row * row_step), column_step, at(own, 0), width, columns, 9)
         first, step = (at(own, 8 * width), -width) if turned else (at(own, 0), width)
-        weight_points(width // lanes(weight), first, step, at(u, row * width), rows * width)
+        weight_points(m, width // lanes(weight), first, step, at(u, row * width), rows * width)
 
 
 @kernel
@@ -128,14 +136,16 @@ def _gather(plan, x, strip, image, images, group, channels, plane, places, pitch
 
 @kernel
 def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags):
-    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIPS], plan[TOGETHER]
-    channels, m, tiles = plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES]
+    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIP_COUNT], plan[TOGETHER]
+    channels, m, tiles, number, size = (
+        plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES], plan[POINTS], plan[OUTPUTS]
+    )  # fmt: skip
     pitch, columns = _round_up(channels, width), _round_up(m, width)
     wide = min(columns, TILE_VECTORS * width)
-    own = scratch((plan[PIXELS] + 1) * pitch + 16 * tiles * (pitch + wide) + (plan[OUT_PIXELS] + 1) * wide, x)
+    own = scratch((plan[PIXELS] + 1) * pitch + number * tiles * (pitch + wide) + (plan[OUT_PIXELS] + 1) * wide, x)
     pixels, points = at(own, 0), at(own, (plan[PIXELS] + 1) * pitch)
-    products = at(points, 16 * tiles * pitch)
-    outputs = at(products, 16 * tiles * wide)
+    products = at(points, number * tiles * pitch)
+    outputs = at(products, number * tiles * wide)
     for j in range((plan[PIXELS] + 1) * pitch):
         pixels[j] = 0
     few = scratch(columns + width, x)
@@ -149,19 +159,20 @@ def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags)
         images = min(together, plan[IMAGES] - image)
         count = images * plan[strip]
         _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
-        patch_points(count, pitch // width, pixels, pitch, at(plan, plan[strip + 5]), points, pitch, tiles * pitch)
+        table = at(plan, plan[strip + 5])
+        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, tiles * pitch)
         for j in range(m):
             starts[j] = start[(group * m + j) * start_step]
-        weights = at(u, group * 16 * channels * columns)
+        weights = at(u, group * number * channels * columns)
         for block in range(0, columns, wide):
             here = min(wide, columns - block)
-            for i in range(16):
+            for i in range(number):
                 block_product(
                     at(points, i * tiles * pitch), pitch, 1, at(weights, i * channels * columns + block), columns,
                     at(products, i * tiles * wide), wide, count, here, channels, False,
                 )  # fmt: skip
             output_pixels(
-                count, here // width, products, wide, tiles * wide, outputs, wide, at(plan, plan[strip + 6]),
+                size, count, here // width, products, wide, tiles * wide, outputs, wide, at(plan, plan[strip + 6]),
                 at(starts, block), check, relu,
             )  # fmt: skip
             for i in range(images):
@@ -184,7 +195,7 @@ def winograd(parts, plan, weight, turned, u, x, start, start_step, relu, out, fl
         row_step, column_step = (m * 9, 9) if turned else (9, channels * 9)
         mine = weight[group * channels * m * 9 : (group + 1) * channels * m * 9]
         target = u[group * (u.size // groups) : (group + 1) * (u.size // groups)]
-        args = (min(parts, channels), channels, row_step, m, column_step, turned, mine, target)
+        args = (min(parts, channels), plan[OUTPUTS], channels, row_step, m, column_step, turned, mine, target)
         parallel_for(_weights_part, min(parts, channels), args)
     parallel_for(_winograd_part, parts, (parts, plan, u, x, start, start_step, relu, out, flags))
     finite = True
@@ -195,19 +206,21 @@ def winograd(parts, plan, weight, turned, u, x, start, start_step, relu, out, fl
 
 @kernel
 def _weight_part(part, plan, x, grad, sums, bias_sums):
-    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIPS], plan[TOGETHER]
-    channels, m, tiles = plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES]
+    width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIP_COUNT], plan[TOGETHER]
+    channels, m, tiles, number, size = (
+        plan[CHANNELS], plan[OUT_CHANNELS], plan[TILES], plan[POINTS], plan[OUTPUTS]
+    )  # fmt: skip
     pitch, columns = _round_up(channels, width), _round_up(m, width)
-    size, out_size = (plan[PIXELS] + 1) * pitch, (plan[OUT_PIXELS] + 1) * columns
-    own = scratch(size + out_size + 16 * tiles * (pitch + columns), x)
-    pixels, gradients = at(own, 0), at(own, size)
-    points = at(own, size + out_size)
-    others = at(points, 16 * tiles * pitch)
-    for j in range(size + out_size):
+    room, out_room = (plan[PIXELS] + 1) * pitch, (plan[OUT_PIXELS] + 1) * columns
+    own = scratch(room + out_room + number * tiles * (pitch + columns), x)
+    pixels, gradients = at(own, 0), at(own, room)
+    points = at(own, room + out_room)
+    others = at(points, number * tiles * pitch)
+    for j in range(room + out_room):
         own[j] = 0
     group, image_part = part % groups, part // groups
     items = (plan[IMAGES] + together - 1) // together * strips
-    total, bias_total = at(sums, part * 16 * m * pitch), at(bias_sums, part * columns)
+    total, bias_total = at(sums, part * number * m * pitch), at(bias_sums, part * columns)
     for j in range(columns):
         bias_total[j] = 0
     begin = items * image_part // plan[PARTS]
@@ -216,39 +229,37 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
         images = min(together, plan[IMAGES] - image)
         count = images * plan[strip]
         _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
-        patch_points(count, pitch // width, pixels, pitch, at(plan, plan[strip + 5]), points, pitch, tiles * pitch)
+        table = at(plan, plan[strip + 5])
+        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, tiles * pitch)
         _gather(plan, grad, strip, image, images, group, m, plan[OUT_PLANE], 3, columns, gradients)
         table = at(plan, plan[strip + 6])
-        gradient_points(count, columns // width, gradients, columns, table, others, columns, tiles * columns)
-        for i in range(16):
+        gradient_points(
+            size, count, columns // width, gradients, columns, table, others, columns, tiles * columns, bias_total
+        )
+        for i in range(number):
             block_product(
                 at(others, i * tiles * columns), 1, columns, at(points, i * tiles * pitch), pitch,
                 at(total, i * m * pitch), pitch, m, pitch, count, item > begin,
             )  # fmt: skip
-        # Point (1, 1) of a tile of gradients is their sum.
-        for tile in range(count):
-            line = at(others, (5 * tiles + tile) * columns)
-            for j in range(columns):
-                bias_total[j] += line[j]
     release(own)
 
 
 @kernel
 def _collect_part(part, parts, plan, sums, dweight):
     """Add up the groups of images and leave the points for the 3x3 weights."""
-    channels, m, groups = plan[CHANNELS], plan[OUT_CHANNELS], plan[GROUPS]
+    channels, m, groups, number = plan[CHANNELS], plan[OUT_CHANNELS], plan[GROUPS], plan[POINTS]
     pitch = _round_up(channels, lanes(sums))
-    own = scratch(25 * pitch, sums)
-    points, weights = at(own, 0), at(own, 16 * pitch)
+    own = scratch((number + 9) * pitch, sums)
+    points, weights = at(own, 0), at(own, number * pitch)
     for row in range(groups * m * part // parts, groups * m * (part + 1) // parts):
         group, c = row // m, row % m
-        for i in range(16):
+        for i in range(number):
             line = at(points, i * pitch)
             for image_part in range(plan[PARTS]):
-                other = at(sums, (((image_part * groups + group) * 16 + i) * m + c) * pitch)
+                other = at(sums, (((image_part * groups + group) * number + i) * m + c) * pitch)
                 for j in range(pitch):
                     line[j] = line[j] + other[j] if image_part else other[j]
-        weight_from_points(pitch // lanes(sums), points, pitch, weights, pitch)
+        weight_from_points(plan[OUTPUTS], pitch // lanes(sums), points, pitch, weights, pitch)
         transpose(weights, pitch, at(dweight, row * channels * 9), 9, 9, channels)
     release(own)
 
