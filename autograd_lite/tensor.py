@@ -595,7 +595,9 @@ def seed(tensor: Tensor, gradient: Tensor | None) -> Tensor:
                 f"grad can be implicitly created only for scalar outputs, this one has shape {data.shape}; "
                 "pass `gradient`, a tensor of that shape"
             )
-        return Tensor(np.ones(data.shape, data.dtype))
+        one = np.empty(data.shape, data.dtype)
+        one.fill(1)
+        return Tensor(one)
     if not isinstance(gradient, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if gradient._data.shape != data.shape:

@@ -214,18 +214,15 @@ def run_backward(
         for target, gradient in roots:
             if needed is None or target in needed:
                 deliver(target, gradient, False)
+        wanted = None
         while heap:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
-            own = node in owned
-            owned.discard(node)
             if node.watch is not None:
                 gradient = _watch(node.watch, gradient, accumulate)
-            if needed is None:
-                wanted = None
-            else:
+            if needed is not None:
                 if id(node) in requested:
-                    captured[id(node)] = gradient if own else gradient.clone()
+                    captured[id(node)] = gradient if node in owned else gradient.clone()
                 wanted = [target in needed for target in node.inputs]
                 if True not in wanted:
                     continue
@@ -241,26 +238,21 @@ def run_backward(
             results = node.propagate(gradient, wanted)
             if check_nan:
                 _check_nan(node, results)
-            for i, target in enumerate(node.inputs):
-                if target is not None:
-                    result = results[i]
-                    if result is not None and (wanted is None or wanted[i]):
-                        fresh = result is not gradient and result._base is None and not node.foreign
-                        deliver(target, result, fresh)
+            for target, result in zip(node.inputs, results, strict=True):
+                if target is not None and result is not None and (needed is None or target in needed):
+                    deliver(target, result, result is not gradient and result._base is None and not node.foreign)
             if not keep_graph:
                 node.release()
             del gradient, results
-        finished = []
-        for leaf, gradient, may_own in leaves.values():
+        for entry in leaves.values():
+            leaf, gradient, may_own = entry
             if leaf._hooks is not None:
-                replaced = run_hooks(leaf._hooks, gradient)
-                may_own = may_own and replaced is gradient
-                gradient = replaced
-            finished.append((leaf, gradient, may_own))
-            if id(leaf) in requested:
-                captured[id(leaf)] = gradient if may_own else gradient.clone()
+                entry[1] = run_hooks(leaf._hooks, gradient)
+                entry[2] = may_own and entry[1] is gradient
+            if inputs is not None and id(leaf) in requested:
+                captured[id(leaf)] = entry[1] if entry[2] else entry[1].clone()
         if accumulate:
-            for leaf, gradient, may_own in finished:
+            for leaf, gradient, may_own in leaves.values():
                 if inputs is None or id(leaf) in requested:
                     _accumulate(leaf, gradient, may_own, create_graph)
     finally:
@@ -306,8 +298,9 @@ def _accumulate(leaf: Any, gradient: Any, may_own: bool, create_graph: bool) -> 
         leaf._grad = present + gradient
     else:
         present._accumulate(gradient)
-    for hook in list(leaf._post_hooks or ()):
-        hook(leaf)
+    if leaf._post_hooks is not None:
+        for hook in list(leaf._post_hooks):
+            hook(leaf)
 
 
 def _watch(watch: Watch, gradient: Any, accumulate: bool) -> Any:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 
 from . import memory, reduce
 from .gemm import _gemm as product
 from .gemm import gemm
-from .jit import kernel
+from .jit import JIT, kernel
 
 MOST_ROWS = 1024
 """Up to so many rows the gradient of the bias is summed row by row, above that in pairs of blocks (see `reduce`)."""
 
-_nothing: dict[int, np.ndarray] = {}
-_no_matrix: dict[int, np.ndarray] = {}
+_nothing: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
+"""A vector and a matrix of size 0, for the dtypes that are compiled."""
 
 
 @kernel
@@ -30,6 +31,16 @@ def _backward(g, x, w, nothing, dx, dw, db):
                 db[j] += g[i, j]
 
 
+def _compile(dtype: np.dtype) -> None:
+    """One signature, so that a call with other layouts raises instead of compiling."""
+    if JIT:
+        number = types.float32 if dtype == np.float32 else types.float64
+        matrix, vector = types.Array(number, 2, "C"), types.Array(number, 1, "C")
+        _backward.disable_compile(False)
+        _backward.compile((matrix, matrix, matrix, vector, matrix, matrix, vector))
+        _backward.disable_compile()
+
+
 def linear_backward(
     g: np.ndarray, x: np.ndarray, w: np.ndarray, needs: tuple[bool, bool, bool]
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
@@ -42,19 +53,24 @@ def linear_backward(
         Which of the gradients are wanted; the others are None.
     """
     rows, outputs = g.shape
-    size, plain = x.itemsize, g.flags.c_contiguous and x.flags.c_contiguous and w.flags.c_contiguous
-    if not plain or rows > MOST_ROWS or rows == 0 or size not in _nothing:
-        result = (
-            gemm(g, w) if needs[0] else None,
-            gemm(g.T, x) if needs[1] else None,
-            reduce.sum(g, (0,)) if needs[2] else None,
-        )
-        if needs[0] or needs[1]:  # `gemm` has then compiled what `_backward` calls
-            _nothing[size], _no_matrix[size] = np.empty(0, x.dtype), np.empty((0, 0), x.dtype)
-        return result
-    nothing, no_matrix = _nothing[size], _no_matrix[size]
-    dx = memory.empty(x.shape, x.dtype) if needs[0] else no_matrix
-    dw = memory.empty(w.shape, x.dtype) if needs[1] else no_matrix
-    db = np.empty(outputs, x.dtype) if needs[2] else nothing
-    _backward(g, x, w, nothing, dx, dw, db)
-    return dx if needs[0] else None, dw if needs[1] else None, db if needs[2] else None
+    dtype = x.dtype
+    if 0 < rows <= MOST_ROWS and dtype in _nothing:
+        nothing, no_matrix = _nothing[dtype]
+        dx = memory.empty(x.shape, dtype) if needs[0] else no_matrix
+        dw = memory.empty(w.shape, dtype) if needs[1] else no_matrix
+        db = np.empty(outputs, dtype) if needs[2] else nothing
+        try:
+            _backward(g, x, w, nothing, dx, dw, db)
+        except TypeError:  # not contiguous
+            pass
+        else:
+            return dx if needs[0] else None, dw if needs[1] else None, db if needs[2] else None
+    result = (
+        gemm(g, w) if needs[0] else None,
+        gemm(g.T, x) if needs[1] else None,
+        reduce.sum(g, (0,)) if needs[2] else None,
+    )
+    if dtype not in _nothing and (needs[0] or needs[1]):  # `gemm` has then compiled what `_backward` calls
+        _compile(dtype)
+        _nothing[dtype] = np.empty(0, dtype), np.empty((0, 0), dtype)
+    return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from itertools import count
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ def _size_class(nbytes: int) -> int:
 
 @cache
 def _block_type(size: int) -> Any:
+    waiting = _free.setdefault(size, [])
+
     class Block(ctypes.c_char * size):  # type: ignore[misc]
         """Owner of one pooled buffer; it outlives every view, then returns the memory."""
 
@@ -45,21 +48,26 @@ def _block_type(size: int) -> Any:
             global _waiting
             if _waiting + size <= LIMIT:
                 _waiting += size
-                _free[size].append(self.memory)
+                waiting.append(self.memory)
 
     return Block
 
 
+@cache
+def _pool(nbytes: int) -> tuple[int, list[np.ndarray], Any]:
+    """For arrays of `nbytes`: the size of the buffer, the buffers that wait, and what makes an owner of one."""
+    size = _size_class(nbytes)
+    block_type = _block_type(size)
+    return size, _free[size], block_type.from_buffer
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised C-contiguous array, from the pool if it is large."""
-    nbytes = dtype.itemsize
-    for extent in shape:
-        nbytes *= extent
+    nbytes = dtype.itemsize * prod(shape)
     if nbytes < POOLED_FROM:
         return np.empty(shape, dtype)
     global _waiting
-    size = _size_class(nbytes)
-    waiting = _free.setdefault(size, [])
+    size, waiting, own = _pool(nbytes)
     try:
         memory = waiting.pop()
     except IndexError:
@@ -68,7 +76,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         memory = whole[start : start + size]
     else:
         _waiting -= size
-    block = _block_type(size).from_buffer(memory)
+    block = own(memory)
     block.memory = memory
     return np.ndarray(shape, dtype, block)
 

@@ -28,12 +28,13 @@ from numba.np.arrayobj import make_array, populate_array
 from .jit import JIT, kernel
 from .threading import parallel_for
 
-CHUNK = 1 << 12
+CHUNK = 1 << 11
 """Elements that are not divided between threads."""
 PARTS = 32
 """Parts of the work, each a share of every parameter."""
-PARALLEL_FROM = 1 << 15
-"""Calls with fewer elements in all stay on one thread."""
+PARALLEL_FROM = 1 << 13
+"""Calls with fewer elements in all stay on one thread. It is soon worth it to wake another: the gradients may lie in
+its cache."""
 TILE = 1024
 """Elements that stay in the first-level cache from one loop to the next."""
 
