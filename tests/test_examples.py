@@ -271,14 +271,14 @@ def test_scripts_say_what_they_need(monkeypatch, tmp_path):
 # The training loop
 
 
-def fit(data: images.Images, epochs: int, callbacks=(), checkpoint=None):
+def fit(data: images.Images, epochs: int, callbacks=(), checkpoint=None, augment=None):
     ag.manual_seed(0)
     model = ag.nn.Sequential(ag.nn.Flatten(), ag.nn.Linear(1024, 16), ag.nn.Dropout(0.3), ag.nn.Linear(16, 36))
     optimizer = ag.optim.Adam(model.parameters(), lr=0.01)
     scheduler = ag.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
     history = training.fit(
         model, data.train, data.valid, optimizer, epochs=epochs, batch_size=32,
-        scheduler=scheduler, callbacks=callbacks, checkpoint=checkpoint,
+        scheduler=scheduler, callbacks=callbacks, checkpoint=checkpoint, augment=augment,
     )  # fmt: skip
     return model, history
 
@@ -293,6 +293,28 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(tiny, tmp_path):
         assert ag.equal(value, resumed.state_dict()[name]), name
     for name in ("train_loss", "valid_loss", "valid_accuracy"):
         assert history[name] == later[name]
+
+
+def test_a_run_interrupted_within_an_epoch_resumes_to_the_same_bits(tiny, tmp_path):
+    def stop(pictures, epoch, step):
+        if (epoch, step) == (2, 3):
+            raise KeyboardInterrupt
+        return pictures
+
+    whole, history = fit(tiny, 4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, 4, checkpoint=tmp_path / "state", augment=stop)
+    resumed, later = fit(tiny, 4, checkpoint=tmp_path / "state")
+    assert all(ag.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+    assert history["valid_loss"] == later["valid_loss"]
+
+
+def test_a_damaged_checkpoint_is_told(tiny, tmp_path):
+    fit(tiny, 1, checkpoint=tmp_path / "state")
+    whole = (tmp_path / "state").read_bytes()
+    (tmp_path / "state").write_bytes(whole[:-100])
+    with pytest.raises(RuntimeError, match="the tensors take"):
+        fit(tiny, 2, checkpoint=tmp_path / "state")
 
 
 def test_early_stopping_and_best_weights(tiny):
