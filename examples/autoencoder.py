@@ -4,7 +4,7 @@ The course's network: 1024-32-32-32-1024, ReLU in between and a sigmoid at the e
 batch of 36, momentum 0.9, learning rate 3e-5 times 0.9 every 20 epochs, 100 epochs. How good a reconstruction
 is, is told by its peak signal-to-noise ratio, 10 log10(1 / mean squared error) for images in [0, 1].
 
-With ``--deep`` a wider convolutional network with the same 32 numbers in the middle, which beats PCA: a curved
+With ``--deep`` a wider and deeper network with the same 32 numbers in the middle, which beats PCA: a curved
 manifold of letters fits more into 32 numbers than the flat one of PCA.
 
     python -m examples.autoencoder --dataset nist36 --data DIR
