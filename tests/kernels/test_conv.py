@@ -292,23 +292,6 @@ print(peak() - before, x.nbytes + g.nbytes)
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")
-@pytest.mark.parametrize(
-    ("images", "window", "extra"),
-    [(1, 5, 4 << 20), (8, 3, 12 << 20)],
-)
-def test_peak_memory(images: int, window: int, extra: int) -> None:
-    """Beside the results, what the docstrings of the kernels say: no column matrix, of 400 or 150 MB here."""
-    pad = window // 2
-    code = PEAK.format(
-        padding=(pad, pad), small=(images, 16, 32, 32), large=(images, 16, 1024 // images, 256), w=(32, 16, window, window)
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    grown, operands = map(int, run.stdout.split())
-    results = operands + 4 * 32 * 16 * window * window
-    assert grown < results + extra
-
-
 def test_vector_sizes_agree() -> None:
     """Plain loops and every vector size that this CPU has give the same results."""
     from autograd_lite.kernels.simd import VECTOR_BITS
