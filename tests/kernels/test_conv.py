@@ -271,24 +271,20 @@ for shape, w_shape, *options in {cases}:
 
 
 PEAK = """
-import resource
-import numpy as np
-import autograd_lite as ag
+import resource, numpy as np
 from autograd_lite.kernels import conv
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-ag.set_num_threads(2)
-options = (1, 1), {padding}, (1, 1), 1
-for shape, w_shape in ({small}, {w}), ({large}, {w}):  # the first compiles
-    x, w = np.ones(shape, "float32"), np.ones(w_shape, "float32")
-    g = np.ones((shape[0], w_shape[0], *shape[2:]), "float32")
-    before = peak()
-    conv.conv(x, w, None, *options)
-    conv.conv_input(g, w, shape, *options)
-    conv.conv_weight(g, x, w_shape, *options)
-print(peak() - before, x.nbytes + g.nbytes)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+options = ((1, 1), ({pad}, {pad}), (1, 1), 1)
+small, w = np.ones((4, 24, 32, 32), "float32"), np.ones((24, 24, {k}, {k}), "float32")
+def step(x):
+    out = conv.conv(x, w, None, *options)
+    conv.conv_input(out, w, x.shape, *options)
+    conv.conv_weight(out, x, w.shape, *options)
+step(small)
+x = np.ones((1, 24, 512, 512), "float32")
+before = peak()
+step(x)
+print(peak() - before)
 """
 
 
