@@ -61,7 +61,7 @@ class MmNode(PrimitiveNode):
         saved = self._unpack()
         g = gradient._data
         if len(saved) == 2:
-            b, a = saved
+            a, b = saved
             return Tensor(products.gemm(g, b._data.T)), Tensor(products.gemm(a._data.T, g))
         if self.inputs[0] is not None:
             return Tensor(products.gemm(g, saved[0]._data.T)), None
@@ -78,7 +78,7 @@ def _record(out: Tensor, a: Tensor, b: Tensor) -> None:
     inputs: tuple[Any, ...]
     saved: tuple[Tensor, ...]
     if needs == (True, True):
-        inputs, saved = (a._node or a, b._node or b), (b, a)
+        inputs, saved = (a._node or a, b._node or b), (a, b)
     elif needs[0]:
         inputs, saved = (a._node or a, None), (b,)
     elif needs[1]:
