@@ -62,7 +62,8 @@ def worker_threads():
 def no_thread_left():
     before = set(worker_threads())
     yield
-    gc.collect()
+    if set(worker_threads()) - before:
+        gc.collect()
     deadline = time.monotonic() + 5
     while set(worker_threads()) - before and time.monotonic() < deadline:
         time.sleep(0.001)
