@@ -74,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--write", action="store_true", help="keep the table in docs/mutation.md")
     parser.add_argument("--only", default="", help="only mutants whose family, kind or text contains this")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds for one mutant")
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds for one mutant")
     options = parser.parse_args()
     chosen = [m for m in MUTANTS if options.only in f"{m.family} {m.kind} {m.what} {m.file}"]
     start = time.monotonic()
