@@ -93,15 +93,15 @@ def draw_paths(
     shown = axes.contourf(across, up, surface, levels, cmap="Blues_r", alpha=0.85)
     axes.contour(across, up, surface, levels, colors="white", linewidths=0.4)
     for (momentum, points), color in zip(paths.items(), ("#d62728", "#e07b1f", "#111111"), strict=True):
-        axes.plot(*points.T, "o-", ms=2 + 4 * (momentum == 0), lw=1.2, color=color, label=f"momentum {momentum:g}")
+        axes.plot(*points.T, "o-", ms=4 if momentum == 0 else 2, lw=1.2, color=color, label=f"momentum {momentum:g}")
     axes.plot(*paths[0.0][0], "o", ms=8, mfc="white", mec="black")
-    axes.annotate("start", paths[0.0][0], xytext=(8, 6), textcoords="offset points")
+    axes.annotate("start", paths[0.0][0], xytext=(-8, 8), textcoords="offset points", color="white", ha="right")
     axes.set_xlabel(f"a weight of class {name}")
     axes.set_ylabel("the weight of the pixel to the right")
     axes.set_title("Forty steps of gradient descent on two weights")
     axes.grid(False)
     axes.legend(frameon=True, loc="best")
-    figure.colorbar(shown, ax=axes, format="%.3f", label="cross-entropy")
+    figure.colorbar(shown, ax=axes, format="%.4f", ticks=levels[::4], label="cross-entropy")
     figures.save(figure, path)
     return {str(momentum): loss(ag.tensor(points[-1])).item() for momentum, points in paths.items()}
 
