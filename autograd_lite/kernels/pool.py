@@ -23,6 +23,7 @@ from .pool_windows import (
     max_2x2_backward,
     max_backward,
     max_windows,
+    mean_blocks,
     mean_windows,
 )
 
@@ -230,11 +231,25 @@ def avg_pool(
     args = (window, stride, padding, ceil_mode)
     shape, geometry, phases = _geometry("avg_pool", x.shape, window, stride, padding, (1,) * len(window), ceil_mode)
     weights = _mean_weights(x.shape, *args, count_include_pad, divisor_override, x.dtype)
-    planes = math.prod(shape[: -len(window)])
     out = memory.empty(shape, x.dtype)
-    args = (geometry, phases, weights, x.reshape(-1), out.reshape(-1))
-    mean_windows(_parts(planes, x.size), planes, *args, False)
+    _means(x, out, geometry, phases, weights, False)
     return out
+
+
+def _means(
+    x: np.ndarray, out: np.ndarray, geometry: np.ndarray, phases: np.ndarray, weights: np.ndarray, backward: bool
+) -> None:
+    """`out` from `x`, or backward."""
+    extents, counts, window, stride, padding, _ = geometry.tolist()
+    planes, flat = x.size // math.prod(extents), x.reshape(-1)
+    parts = _parts(planes, x.size)
+    fits = all(count * size <= extent for extent, count, size in zip(extents, counts, window, strict=True))
+    if fits and window == stride and not any(padding) and window[0] == 1:
+        weight = weights[0, 0] * weights[1, 0] * weights[2, 0]
+        sizes = (*extents[1:], *counts[1:], *window[1:])
+        mean_blocks(parts, planes * extents[0], *sizes, weight, flat, out.reshape(-1), backward)
+    else:
+        mean_windows(parts, planes, geometry, phases, weights, flat, out.reshape(-1), backward)
 
 
 def avg_pool_backward(
@@ -249,12 +264,10 @@ def avg_pool_backward(
 ) -> np.ndarray:
     """Gradient of `avg_pool` for an input of `shape`."""
     args = (window, stride, padding, ceil_mode)
-    out, geometry, phases = _geometry("avg_pool", shape, window, stride, padding, (1,) * len(window), ceil_mode)
+    _, geometry, phases = _geometry("avg_pool", shape, window, stride, padding, (1,) * len(window), ceil_mode)
     weights = _mean_weights(shape, *args, count_include_pad, divisor_override, grad.dtype)
-    planes = math.prod(out[: -len(window)])
     dx = memory.empty(shape, grad.dtype)
-    args = (geometry, phases, weights, dx.reshape(-1), grad.reshape(-1))
-    mean_windows(_parts(planes, dx.size), planes, *args, True)
+    _means(dx, grad, geometry, phases, weights, True)
     return dx
 
 

@@ -222,6 +222,85 @@ def mean_windows(parts, planes, geometry, phases, weights, x, out, backward):
     parallel_for(_mean_part, parts, (parts, planes, geometry, phases, weights, x, out, backward))
 
 
+@kernel(reassociate=True, internal=True)
+def _total(values, size):
+    total = values[0]
+    for j in range(1, size):
+        total += values[j]
+    return total
+
+
+@kernel(internal=True)
+def _sum_blocks(lines, width, high, wide, columns, line, out, weight):
+    """Means of blocks that lie side by side; their lines are added up first."""
+    if wide == width:
+        out[0] = _total(lines, high * width) * weight
+        return
+    if high == 1:
+        line = lines
+    else:
+        second = at(lines, width)
+        for j in range(columns * wide):
+            line[j] = lines[j] + second[j]
+    for h in range(2, high):
+        more = at(lines, h * width)
+        for j in range(columns * wide):
+            line[j] += more[j]
+    if wide == 2:
+        for j in range(columns):
+            out[j] = (line[2 * j] + line[2 * j + 1]) * weight
+    else:
+        for j in range(columns):
+            out[j] = _total(at(line, j * wide), wide) * weight
+
+
+@kernel(internal=True)
+def _share_blocks(lines, width, high, wide, columns, line, out, weight):
+    """The way back of `_sum_blocks`."""
+    if wide == 2:
+        for j in range(columns):
+            share = out[j] * weight
+            line[2 * j] = share
+            line[2 * j + 1] = share
+    else:
+        for j in range(columns):
+            share, block = out[j] * weight, at(line, j * wide)
+            for t in range(wide):
+                block[t] = share
+    for h in range(high):
+        target = at(lines, h * width)
+        for j in range(width):
+            target[j] = line[j]
+
+
+@kernel(internal=True)
+def _block_part(part, parts, planes, height, width, rows, columns, high, wide, weight, x, out, backward):
+    own = scratch(width, x)
+    line, scale = at(own, 0), x.dtype.type(weight)
+    for j in range(width):
+        line[j] = 0
+    for plane in range(planes * part // parts, planes * (part + 1) // parts):
+        for row in range(rows):
+            lines, values = at(x, (plane * height + row * high) * width), at(out, (plane * rows + row) * columns)
+            if backward:
+                _share_blocks(lines, width, high, wide, columns, line, values, scale)
+            else:
+                _sum_blocks(lines, width, high, wide, columns, line, values, scale)
+        if backward:
+            rest = at(x, (plane * height + rows * high) * width)
+            for j in range((height - rows * high) * width):
+                rest[j] = 0
+    release(own)
+
+
+@kernel
+def mean_blocks(parts, planes, height, width, rows, columns, high, wide, weight, x, out, backward):
+    """`mean_windows` for windows side by side, all of one weight, that need no padding."""
+    parallel_for(
+        _block_part, parts, (parts, planes, height, width, rows, columns, high, wide, weight, x, out, backward)
+    )
+
+
 @kernel(internal=True)
 def _max_backward_part(part, parts, planes, volume, count, grad, where, dx):
     for plane in range(planes * part // parts, planes * (part + 1) // parts):
