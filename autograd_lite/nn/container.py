@@ -8,6 +8,7 @@ from operator import index
 from typing import Any, TypeVar
 
 from ..tensor import Tensor
+from .fusion import Run, fused, runs
 from .module import Module
 from .parameter import Parameter
 
@@ -88,6 +89,9 @@ class _ModuleSequence(Module):
 class Sequential(_ModuleSequence):
     """Modules one after the other, each fed with the output of the one before.
 
+    Layers with the activation that follows them are computed in one operation where that is possible (see
+    `nn.fusion`); results are the same.
+
     Parameters
     ----------
     *args : Module
@@ -106,6 +110,9 @@ class Sequential(_ModuleSequence):
     )
     """
 
+    _divided: tuple[Any, list[Run]] = ((), [])
+    """The modules as they were at the last call, and their runs."""
+
     def __init__(self, *args: Any) -> None:
         super().__init__()
         if len(args) == 1 and isinstance(args[0], Mapping):
@@ -117,9 +124,20 @@ class Sequential(_ModuleSequence):
 
     def forward(self, input: Any) -> Any:
         """The output of the last module."""
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
+        modules: Any = tuple(self._modules.values())
+        if modules != self._divided[0]:
+            self.__dict__["_divided"] = modules, runs(modules)
+        for run, maker in self._divided[1]:
+            whole = fused(run, maker)
+            if whole is not None:
+                input = whole(input)
+            else:
+                for module in run:
+                    input = module(input)
         return input
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_divided"}
 
     def _slice(self, items: list[tuple[str, Any]]) -> Sequential:
         return type(self)(OrderedDict(items))

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..ops.creation import empty
+from ..ops.linear import linear_activation
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -79,6 +80,15 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
+
+    def _with_relu(self, input: Tensor) -> Tensor:
+        return linear_activation(input, self.weight, self.bias, "relu")
+
+    def _with_sigmoid(self, input: Tensor) -> Tensor:
+        return linear_activation(input, self.weight, self.bias, "sigmoid")
+
+    def _with_tanh(self, input: Tensor) -> Tensor:
+        return linear_activation(input, self.weight, self.bias, "tanh")
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

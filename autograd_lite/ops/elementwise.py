@@ -19,7 +19,7 @@ from ..autograd.graph import RELEASED, Watch, caller, clock
 from ..kernels import discrete, memory
 from ..kernels.elementwise import SMALL, Elementwise
 from ..tensor import Tensor
-from .primitive import Plan, Primitive, PrimitiveNode, Rule, primitive, refuse_inference, sum_to
+from .primitive import Plan, Primitive, PrimitiveNode, Rule, alias, primitive, refuse_inference, sum_to
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """What a formula can call when it is read as operations on tensors."""
@@ -77,15 +77,7 @@ class ElementwiseNode(PrimitiveNode):
         return results
 
 
-_new_node, _new_tensor = ElementwiseNode.__new__, Tensor.__new__
-
-
-def _alias(out: Tensor) -> Tensor:
-    """What a node saves of its own output: the node must not hold the tensor that holds the node."""
-    alias = _new_tensor(Tensor)
-    alias._data = out._data
-    alias._counter = out._counter
-    return alias
+_new_node = ElementwiseNode.__new__
 
 
 class ElementwisePrimitive(Primitive):
@@ -194,7 +186,7 @@ class ElementwisePrimitive(Primitive):
         if plan.pick is None:
             saved: tuple[Tensor, ...] = ()
         elif plan.single and plan.keeps_out:
-            saved = (_alias(out),)
+            saved = (alias(out),)
         else:
             saved = self._keep(plan, out, (x,))
         node = _new_node(ElementwiseNode)
@@ -251,7 +243,7 @@ class ElementwisePrimitive(Primitive):
             saved = tensors
         else:
             if plan.keeps_out:
-                tensors = (*tensors, _alias(out))
+                tensors = (*tensors, alias(out))
             picked = plan.pick(tensors)  # type: ignore[misc]
             saved = (picked,) if plan.single else picked
         for t in saved:

@@ -13,7 +13,8 @@ from ..kernels.gemm import gemm
 from ..kernels.linear import linear_backward
 from ..tensor import Tensor
 from .dropout import dropout
-from .primitive import Plan, PrimitiveNode, primitive, refuse_inference
+from .elementwise import FUNCTIONS
+from .primitive import Plan, PrimitiveNode, alias, primitive, refuse_inference
 
 __all__ = ["bilinear"]
 
@@ -45,6 +46,31 @@ def _(g: Any, x: Any, weight: Any, *, needs: Any) -> Any:
     return None if dx is None else dx.reshape(x.shape), dw, db
 
 
+@primitive
+def _linear_activation(x: Any, weight: Any, bias: Any, *, activation: str) -> Any:
+    return gemm(x, weight.T, bias=bias, activation=activation)
+
+
+@_linear_activation.derivative("x", "weight", "bias")
+def _(g: Tensor, x: Tensor, weight: Tensor, out: Tensor, *, activation: str, needs: Sequence[bool]) -> Any:
+    g = _slope(activation).formula(g, out)
+    return (
+        _linear(g, weight.t(), None) if needs[0] else None,
+        _linear(g.t(), x.t(), None) if needs[1] else None,
+        g.sum(0) if needs[2] else None,
+    )
+
+
+@_linear_activation.fused("x", "weight", "bias")
+def _(g: Any, x: Any, weight: Any, out: Any, *, activation: str, needs: Any) -> Any:
+    return linear_backward(_slope(activation).fused.pair(g, out), x, weight, needs)
+
+
+def _slope(activation: str) -> Any:
+    """The rule of the activation, in terms of the gradient and of its output."""
+    return FUNCTIONS[activation].primitive.rules[0]  # type: ignore[attr-defined]
+
+
 def _rows(x: Tensor) -> Tensor:
     shape = x._data.shape
     return x if len(shape) == 2 else x.reshape((math.prod(shape[:-1]), shape[-1]))
@@ -71,10 +97,28 @@ class LinearNode(PrimitiveNode):
         )
 
 
-_plans: dict[int, Plan] = {}
+class LinearActivationNode(PrimitiveNode):
+    """A recorded `linear_activation`; likewise."""
+
+    __slots__ = ()
+
+    def propagate(self, gradient: Tensor, wanted: Sequence[bool] | None) -> Sequence[Any]:
+        if state.enabled or wanted is not None:
+            return PrimitiveNode.propagate(self, gradient, wanted)
+        x, weight, out = self._unpack()
+        g = _slope(self.parameters["activation"]).fused.pair(gradient._data, out._data)  # type: ignore[index]
+        dx, dw, db = linear_backward(g, x._data, weight._data, self.plan.needs)  # type: ignore[arg-type]
+        return (
+            None if dx is None else Tensor(dx),
+            None if dw is None else Tensor(dw),
+            None if db is None else Tensor(db),
+        )
 
 
-def _record(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+_plans: dict[tuple[int, Any], Plan] = {}
+
+
+def _record(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None = None) -> None:
     """What `Primitive.run` does after the forward, for this hottest of the primitives."""
     if input._base is not None:
         input._refresh()
@@ -87,15 +131,20 @@ def _record(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None) -> 
         if bias._base is not None:
             bias._refresh()
         b = (bias._node or bias) if bias._requires_grad else None
-    key = (x is not None) + 2 * (w is not None) + 4 * (b is not None)
-    if not key:
+    needs = (x is not None) + 2 * (w is not None) + 4 * (b is not None)
+    if not needs:
         return
-    plan = _plans.get(key)
+    made = _linear if activation is None else _linear_activation
+    plan = _plans.get((needs, made))
     if plan is None:
-        plan = _plans[key] = _linear.plan((x is not None, w is not None, b is not None))
+        plan = _plans[needs, made] = made.plan((x is not None, w is not None, b is not None))
     if input._inference or weight._inference:
         refuse_inference("linear")
-    out._node = LinearNode(_linear, plan, (x, w, b), (input, weight), None, None)
+    if activation is None:
+        out._node = LinearNode(made, plan, (x, w, b), (input, weight), None, None)
+    else:
+        saved = (input, weight, alias(out))
+        out._node = LinearActivationNode(made, plan, (x, w, b), saved, None, {"activation": activation})
     out._requires_grad = True
 
 
@@ -140,6 +189,25 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     out = Tensor(_linear.forward(x, w, None if bias is None else b))
     if state.enabled:
         _record(out, input, weight, bias)
+    elif state.inference:
+        out._inference = True
+    return out
+
+
+def linear_activation(input: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
+    """`linear` and then "relu", "sigmoid" or "tanh", in one operation; the same to the bit."""
+    try:
+        x, w = input._data, weight._data
+        fits = x.ndim == w.ndim == 2 and x.dtype is w.dtype and x.dtype.kind == "f" and x.shape[1] == w.shape[1]
+        if bias is not None:
+            fits = fits and bias._data.shape == w.shape[:1] and bias._data.dtype is w.dtype
+    except AttributeError:
+        fits = False
+    if not fits:
+        return FUNCTIONS[activation](linear(input, weight, bias))
+    out = Tensor(gemm(x, w.T, bias=None if bias is None else bias._data, activation=activation))
+    if state.enabled:
+        _record(out, input, weight, bias, activation)
     elif state.inference:
         out._inference = True
     return out

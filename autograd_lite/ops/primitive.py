@@ -283,10 +283,7 @@ class Primitive:
         plan = self.plan(tuple([t is not None and t._requires_grad for t in tensors]))
         saved: tuple[Any, ...] = ()
         if plan.pick is not None:
-            kept_out = None
-            if plan.keeps_out:  # an alias: the node must not hold the tensor that holds the node
-                kept_out = Tensor(out._data)
-                kept_out._counter = out._counter
+            kept_out = alias(out) if plan.keeps_out else None
             extra = [Tensor(extras[n]) if n in extras else None for n in self.extras]
             picked = plan.pick((*tensors, kept_out, *extra))
             saved = (picked,) if plan.single else picked
@@ -305,6 +302,17 @@ class Primitive:
         inputs = tuple([(t._node or t) if t is not None and t._requires_grad else None for t in tensors])
         out._node = PrimitiveNode(self, plan, inputs, saved, shapes, parameters or None)
         out._requires_grad = True
+
+
+_new_tensor = Tensor.__new__
+
+
+def alias(out: Tensor) -> Tensor:
+    """What a node saves of its own output: the node must not hold the tensor that holds the node."""
+    made = _new_tensor(Tensor)
+    made._data = out._data
+    made._counter = out._counter
+    return made
 
 
 def refuse_inference(op: str) -> None:
