@@ -22,6 +22,7 @@ import numpy as np
 
 from . import memory
 from .jit import kernel
+from .simd import at, transpose
 from .softmax import (
     SERIAL_BELOW,
     columns_per_patch,
@@ -361,6 +362,22 @@ def _classes_last(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, 1, -1) if x.ndim > 2 else x
 
 
+FEW_CLASSES, FROM_LINES = 32, 256
+"""Lines of so few classes fill no vector: so many of them, or more, are turned, and done side by side."""
+
+
+@kernel
+def _turn(x: Any, out: Any, m: int, n: int) -> None:
+    """Write the (m, n) matrix that `x` holds into `out`, transposed."""
+    transpose(at(x, 0), n, at(out, 0), m, m, n)
+
+
+def _turned(x: np.ndarray, m: int, n: int) -> np.ndarray:
+    out = memory.empty((x.size,), x.dtype)
+    _turn(x.ravel(), out, m, n)
+    return out
+
+
 def cross_entropy(
     x: np.ndarray,
     target: np.ndarray,
@@ -394,7 +411,9 @@ def cross_entropy(
         classes = target.ravel()
         weights = float(n if weight is None else weight.sum())
         options = ignore_index, label_smoothing, weights, kind
-        if inner == 1 or size == 0:
+        if inner == 1 and n <= FEW_CLASSES and size >= FROM_LINES:
+            has_nan = _class_across(_turned(x, size, n), classes, *arrays, n, size, *options)
+        elif inner == 1 or size == 0:
             has_nan = _class_along(x.ravel(), classes, *arrays, n, *options)
         else:
             has_nan = _class_across(x.ravel(), classes, *arrays, n, inner, *options)
@@ -427,6 +446,13 @@ def cross_entropy_backward(
         return np.ascontiguousarray(np.moveaxis(dx, -1, 1)) if x.ndim > 2 else dx
     dx = memory.empty(x.shape, x.dtype)
     weights = float(n if weight is None else weight.sum())
+    size = target.size
+    if inner == 1 and n <= FEW_CLASSES and size >= FROM_LINES:
+        scratch, turned = memory.empty((2 * size,), x.dtype), memory.empty((x.size,), x.dtype)
+        arrays = g.ravel(), _turned(x, size, n), target.ravel(), w, *saved, turned
+        _class_backward_across(*arrays, scratch, n, size, ignore_index, label_smoothing, weights)
+        _turn(turned, dx.ravel(), n, size)
+        return dx
     arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
     if inner == 1 or dx.size == 0:
         _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)
