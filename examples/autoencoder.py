@@ -80,16 +80,10 @@ class DeepAutoencoder(nn.Module):
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = options.parser(__doc__)
-    parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--deep", action="store_true", help="the network that beats PCA with as small a code")
     options.add_checkpoint(parser)
     given = parser.parse_args(arguments)
-    for name, value in RECIPES["deep" if given.deep else "plain"].items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
-    if given.quick:
-        given.epochs = min(given.epochs, 3)
-    return given
+    return options.complete(given, RECIPES["deep" if given.deep else "plain"], quick_epochs=3)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -77,17 +77,10 @@ class SmallConvNet(nn.Sequential):
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = options.parser(__doc__, datasets=images.NAMES)
-    parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--save", type=pathlib.Path, metavar="DIR", help="write the trained weights into this folder")
     options.add_checkpoint(parser)
     given = parser.parse_args(arguments)
-    given.halve_every = None
-    for name, value in RECIPES[given.dataset].items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
-    if given.quick:
-        given.epochs = min(given.epochs, 2)
-    return given
+    return options.complete(given, RECIPES[given.dataset], quick_epochs=2)
 
 
 def build(data: images.Images) -> nn.Module:

@@ -41,19 +41,13 @@ class TwoLayerNetwork(nn.Module):
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = options.parser(__doc__, datasets=images.NAMES[:-1])  # all that are grey
-    parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--hidden", type=options.positive_int, default=64, help="hidden units")
-    parser.add_argument("--optimizer", choices=RECIPES, default="sgd", help="sets the defaults of what is None here")
+    parser.add_argument("--optimizer", choices=RECIPES, default="sgd", help="and its recipe")
     parser.add_argument("--halve-every", type=int, metavar="EPOCHS", help="halve the rate so often; 0 for never")
     parser.add_argument("--sweep", action="store_true", help="train with 10 times and 1/10 of the rate, too")
     options.add_checkpoint(parser)
     given = parser.parse_args(arguments)
-    for name, value in RECIPES[given.optimizer].items():
-        if getattr(given, name, None) is None:
-            setattr(given, name, value)
-    if given.quick:
-        given.epochs = min(given.epochs, 5)
-    return given
+    return options.complete(given, RECIPES[given.optimizer], quick_epochs=5)
 
 
 def train(

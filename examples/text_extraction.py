@@ -131,7 +131,6 @@ def edit_distance(a: str, b: str) -> int:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = options.parser(__doc__, datasets=("glyphs", "nist36", "emnist"))
-    parser.set_defaults(epochs=None, batch_size=None, lr=None)
     parser.add_argument("--photographs", type=pathlib.Path, metavar="DIR", help="by default the folder text in --data")
     parser.add_argument("--weights", type=pathlib.Path, metavar="DIR", help="where the networks are kept")
     return parser.parse_args(arguments)

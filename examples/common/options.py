@@ -11,16 +11,26 @@ from typing import Any
 import autograd_lite as ag
 
 
+class Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """The example's text as it is written, and the defaults that there are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+
+
 def parser(
     description: str | None,
     *,
     datasets: tuple[str, ...] = ("glyphs", "nist36"),
-    epochs: int = 50,
-    batch_size: int = 64,
-    lr: float = 1e-3,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
 ) -> argparse.ArgumentParser:
-    """An argument parser with the common options; an example adds its own."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    """An argument parser with the common options; an example adds its own.
+
+    What has no default here is the recipe's: see `complete`.
+    """
+    made = argparse.ArgumentParser(description=description, formatter_class=Help)
     made.add_argument("--dataset", choices=datasets, default=datasets[0], help="what to train on")
     made.add_argument(
         "--data",
@@ -28,14 +38,28 @@ def parser(
         default=os.environ.get("AUTOGRAD_LITE_DATA"),
         help="folder with the data sets' files (or set AUTOGRAD_LITE_DATA); glyphs needs none",
     )
-    made.add_argument("--epochs", type=positive_int, default=epochs, help="passes over the training set")
-    made.add_argument("--batch-size", type=positive_int, default=batch_size, help="examples in a step")
+    made.add_argument("--epochs", type=positive_int, metavar="N", default=epochs, help="passes over the training set")
+    made.add_argument("--batch-size", type=positive_int, metavar="N", default=batch_size, help="examples in a step")
     made.add_argument("--lr", type=positive, default=lr, help="learning rate")
-    made.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of examples")
-    made.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out"), help="folder for the figures")
+    made.add_argument(
+        "--seed", type=int, metavar="N", default=0, help="of the initial weights and the order of examples"
+    )
+    made.add_argument(
+        "--out", type=pathlib.Path, metavar="DIR", default=pathlib.Path("out"), help="folder for the figures"
+    )
     made.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the metrics to this file")
     made.add_argument("--quick", action="store_true", help="a run of seconds on little data, to see it work")
     return made
+
+
+def complete(given: argparse.Namespace, recipe: dict[str, Any], quick_epochs: int) -> argparse.Namespace:
+    """Take what was not given on the command line from a recipe, and fewer epochs for a quick run."""
+    for name, value in recipe.items():
+        if getattr(given, name, None) is None:
+            setattr(given, name, value)
+    if given.quick:
+        given.epochs = min(given.epochs, quick_epochs)
+    return given
 
 
 def add_checkpoint(made: argparse.ArgumentParser) -> None:
