@@ -21,67 +21,36 @@ from . import memory
 from .jit import kernel
 from .norm import Ints, check_channels, filled, parts_of
 from .scratch import scratch
+from .simd import at
+from .simd_norm import TILE, TOGETHER, add_gradients, add_moments, gradient_rows, scale_rows
 from .simd_pool import max_2x2_backward_row, max_2x2_relu_row
 from .threading import parallel_for
 
-TILE = np.int64(512)
-"""Numbers of a row that are taken at a time; working arrays of this length stay in the L1 cache.
-(A plain int would be a literal to Numba, which would compile the helpers once for each.)"""
 START = np.int64(0)
 
 
 @kernel(internal=True)
-def _spread(values, first, channels, work, at, size):
+def _spread(values, first, channels, work, place, size):
     """Give every element of a tile its channel's value."""
     span = np.uint64(size // channels)
-    at = np.uint64(at)
+    place = np.uint64(place)
     for c in range(channels):
         value = values[first + c]
         for _ in range(span):
-            work[at] = value
-            at += np.uint64(1)
+            work[place] = value
+            place += np.uint64(1)
 
 
 @kernel(reassociate=True, internal=True)
-def _fold(work, at, size, channels, sums, first):
+def _fold(work, place, size, channels, sums, first):
     """Add every element of a tile to its channel's sum."""
     span = np.uint64(size // channels)
     for c in range(channels):
-        start = np.uint64(at) + np.uint64(c) * span
+        start = np.uint64(place) + np.uint64(c) * span
         total = work.dtype.type(0)
         for j in range(span):
             total += work[start + j]
         sums[first + c] += total
-
-
-@kernel(internal=True)
-def _add_moments(x, start, pitch, count, work, size):
-    """Sums over the count of ``d = x - mean`` and of its square; two rows at a time spare memory traffic."""
-    size = np.uint64(size)
-    first, second = np.uint64(TILE), np.uint64(2 * TILE)
-    at = np.uint64(start)
-    for j in range(size):
-        d = x[at + j] - work[j] if count % 2 else work.dtype.type(0)
-        work[first + j] = d
-        work[second + j] = d * d
-    for n in range(count % 2, count, 2):
-        at = np.uint64(start + n * pitch)
-        following = at + np.uint64(pitch)
-        for j in range(size):
-            d = x[at + j] - work[j]
-            e = x[following + j] - work[j]
-            work[first + j] += d + e
-            work[second + j] += d * d + e * e
-
-
-@kernel(internal=True)
-def _scale_row(x, start, work, size, relu, out, at):
-    zero = x.dtype.type(0)
-    size, scale, bias = np.uint64(size), np.uint64(TILE), np.uint64(2 * TILE)
-    start, at = np.uint64(start), np.uint64(at)
-    for j in range(size):
-        y = (x[start + j] - work[j]) * work[scale + j] + work[bias + j]
-        out[at + j] = zero if relu & (y <= zero) else y
 
 
 @kernel(internal=True)
@@ -90,7 +59,7 @@ def _batch_part(
 ):
     pitch = channels * span
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    work = scratch(4 * TILE, x)
+    work = scratch((3 + TOGETHER) * TILE, x)
     together = max(1, tile // span)
     last = channels * (part + 1) // parts
     for c in range(channels * part // parts, last, together):
@@ -109,7 +78,9 @@ def _batch_part(
             _spread(mean, c, here, work, START, width)
             for start in range(begin, stop, width):
                 size = min(width, stop - start)
-                _add_moments(x, start, pitch, rows, work, size)
+                for j in range(TILE, 3 * TILE):
+                    work[j] = zero
+                add_moments(rows, size, at(x, start), pitch, at(work, 0))
                 _fold(work, TILE, size, here, rstd, c)
                 _fold(work, 2 * TILE, size, here, var, c)
             for i in range(c, c + here):
@@ -124,14 +95,16 @@ def _batch_part(
         _spread(bias, c, here, work, 2 * TILE, width)
         for start in range(begin, stop, width):
             size = min(width, stop - start)
-            for n in range(count):
-                at = n * pitch + start
-                if line == 0:
-                    _scale_row(x, at, work, size, relu, out, at)
-                else:
-                    _scale_row(x, at, work, size, False, work, 3 * TILE)
-                    for j in range(0, size, 2 * line):
-                        max_2x2_relu_row(line // 2, line, work, 3 * TILE + j, out, where, (at + j) // 4)
+            if line == 0:
+                scale_rows(count, size, at(x, start), pitch, at(work, 0), relu, at(out, start), pitch)
+            else:
+                for n in range(0, count, TOGETHER):
+                    some, place = min(TOGETHER, count - n), n * pitch + start
+                    scale_rows(some, size, at(x, place), pitch, at(work, 0), False, at(work, 3 * TILE), TILE)
+                    for i in range(some):
+                        for j in range(0, size, 2 * line):
+                            target = (place + i * pitch + j) // 4
+                            max_2x2_relu_row(line // 2, line, work, (3 + i) * TILE + j, out, where, target)
 
 
 @kernel
@@ -157,36 +130,11 @@ def _batch(
 
 
 @kernel(internal=True)
-def _pooled_gradient(grad, where, at, size, line, work):
-    """Give the gradient of pooled lines back to the tile that they come from; returns where it is."""
-    for j in range(0, size, 2 * line):
-        max_2x2_backward_row(line // 2, line, work, 5 * TILE + j, grad, where, (at + j) // 4)
-
-
-@kernel(internal=True)
-def _add_gradients(grad, at, x, start, work, size, relu):
-    """Add to the sums over the count of the gradient before the ReLU and of its product with ``x - mean``."""
-    zero = x.dtype.type(0)
-    size, at, start = np.uint64(size), np.uint64(at), np.uint64(start)
-    scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
-    first, second = np.uint64(3 * TILE), np.uint64(4 * TILE)
-    for j in range(size):
-        d = x[start + j] - work[j]
-        g = zero if relu & (d * work[scale + j] + work[bias + j] <= zero) else grad[at + j]
-        work[first + j] += g
-        work[second + j] += g * d
-
-
-@kernel(internal=True)
-def _gradient_row(grad, at, x, start, work, size, relu, dx):
-    zero = x.dtype.type(0)
-    size, at, start = np.uint64(size), np.uint64(at), np.uint64(start)
-    scale, bias = np.uint64(TILE), np.uint64(2 * TILE)
-    level, slope = np.uint64(3 * TILE), np.uint64(4 * TILE)
-    for j in range(size):
-        d = x[start + j] - work[j]
-        g = zero if relu & (d * work[scale + j] + work[bias + j] <= zero) else grad[at + j]
-        dx[start + j] = work[scale + j] * g + (work[slope + j] * d + work[level + j])
+def _pooled_gradients(count, grad, where, place, pitch, size, line, work):
+    """Give the gradients of pooled lines back to the rows of the tile that they come from, after the five arrays."""
+    for n in range(count):
+        for j in range(0, size, 2 * line):
+            max_2x2_backward_row(line // 2, line, work, (5 + n) * TILE + j, grad, where, (place + n * pitch + j) // 4)
 
 
 @kernel(internal=True)
@@ -195,7 +143,7 @@ def _batch_backward_part(
     dweight, dbias,
 ):  # fmt: skip
     pitch = channels * span
-    work = scratch(6 * TILE, x)
+    work = scratch((5 + TOGETHER) * TILE, x)
     together = max(1, tile // span)
     last = channels * (part + 1) // parts
     share = x.dtype.type(train) / x.dtype.type(count * span)
@@ -214,13 +162,14 @@ def _batch_backward_part(
             size = min(width, stop - start)
             for j in range(3 * TILE, 5 * TILE):
                 work[j] = 0
-            for n in range(count):
-                at = n * pitch + start
-                if line == 0:
-                    _add_gradients(grad, at, x, at, work, size, relu)
-                else:
-                    _pooled_gradient(grad, where, at, size, line, work)
-                    _add_gradients(work, 5 * TILE, x, at, work, size, False)
+            if line == 0:
+                add_gradients(count, size, at(grad, start), pitch, at(x, start), pitch, at(work, 0), relu)
+            else:
+                for n in range(0, count, TOGETHER):
+                    some, place = min(TOGETHER, count - n), n * pitch + start
+                    _pooled_gradients(some, grad, where, place, pitch, size, line, work)
+                    given = at(work, 5 * TILE)
+                    add_gradients(some, size, given, TILE, at(x, place), pitch, at(work, 0), False)
             _fold(work, 3 * TILE, size, here, dbias, c)
             _fold(work, 4 * TILE, size, here, dweight, c)
         for i in range(here):
@@ -233,13 +182,15 @@ def _batch_backward_part(
         _spread(mean, c, here, work, START, width)
         for start in range(begin, stop, width):
             size = min(width, stop - start)
-            for n in range(count):
-                at = n * pitch + start
-                if line == 0:
-                    _gradient_row(grad, at, x, at, work, size, relu, dx)
-                else:
-                    _pooled_gradient(grad, where, at, size, line, work)
-                    _gradient_row(work, 5 * TILE, x, at, work, size, False, dx)
+            if line == 0:
+                given, target = at(grad, start), at(dx, start)
+                gradient_rows(count, size, given, pitch, at(x, start), pitch, at(work, 0), relu, target)
+            else:
+                for n in range(0, count, TOGETHER):
+                    some, place = min(TOGETHER, count - n), n * pitch + start
+                    _pooled_gradients(some, grad, where, place, pitch, size, line, work)
+                    given, target = at(work, 5 * TILE), at(dx, place)
+                    gradient_rows(some, size, given, TILE, at(x, place), pitch, at(work, 0), False, target)
 
 
 @kernel

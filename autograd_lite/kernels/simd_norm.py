@@ -1,0 +1,259 @@
+"""Vector code of batch norm: passes over the rows of a tile, four rows at a time.
+
+A tile is `size` neighbouring numbers of each of `count` rows that lie `pitch` apart. Its working arrays, `TILE` numbers
+each, hold for every column a mean, a scale, a shift and so on. Four rows share each load of them, and sums are stored
+once for four rows, which halves the traffic to the first-level cache. Rows are added in their order, one after the
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from .jit import kernel
+from .scalar import like
+from .simd import VECTOR_BITS, _loop, _Values, _Vectors, _word, at
+from .simd_library import Emitter, VectorLibrary
+
+TILE = np.int64(512)
+"""Numbers of a row that are taken at a time; working arrays of this length stay in the L1 cache.
+(A plain int would be a literal to Numba, which would compile the helpers once for each.)"""
+TOGETHER = 4
+"""Rows that share the loads of the working arrays."""
+
+MOMENTS, SCALE, SUMS, GRADIENT = "norm_moments", "norm_scale", "norm_sums", "norm_gradient"
+
+
+class _Norm(Emitter):
+    signatures = {MOMENTS: "wwpwp", SCALE: "wwpwpbpw", SUMS: "wwpwpwpb", GRADIENT: "wwpwpwpbp"}
+
+    def emit(self) -> None:
+        self.moments()
+        self.scale()
+        self.sums()
+        self.gradient()
+
+    def sweep(
+        self, builder: ir.IRBuilder, vector: _Vectors, count: ir.Value, size: ir.Value,
+        streams: list[tuple[ir.Value, ir.Value]], work: ir.Value, arrays: int, body: Callable[..., None],
+    ) -> None:  # fmt: skip
+        """Emit ``body(rows, columns, mask)`` for all rows and vectors of a tile: pointers into the streams for each
+        row taken together, and pointers into the first so many working arrays."""
+
+        def rows(number: int, heads: _Values) -> _Values:
+            def columns(offset: ir.Value, mask: ir.Value | None) -> None:
+                mine = [
+                    [
+                        builder.gep(head, [builder.add(builder.mul(pitch, _word(n)), offset)])
+                        for head, (_, pitch) in zip(heads, streams, strict=True)
+                    ]
+                    for n in range(number)
+                ]
+                spots = [builder.gep(work, [builder.add(offset, _word(int(TILE) * i))]) for i in range(arrays)]
+                body(mine, spots, mask)
+
+            def whole(i: ir.Value, _: _Values) -> _Values:
+                columns(builder.mul(i, _word(vector.width)), None)
+                return []
+
+            vectors = builder.udiv(size, _word(vector.width))
+            _loop(builder, vectors, [], whole)
+            rest = builder.urem(size, _word(vector.width))
+            with builder.if_then(builder.icmp_signed(">", rest, _word(0))):
+                columns(builder.mul(vectors, _word(vector.width)), vector.first_lanes(rest))
+            return [
+                builder.gep(head, [builder.mul(pitch, _word(number))])
+                for head, (_, pitch) in zip(heads, streams, strict=True)
+            ]
+
+        heads = [head for head, _ in streams]
+        heads = _loop(builder, builder.udiv(count, _word(TOGETHER)), heads, lambda _, h: rows(TOGETHER, h))
+        _loop(builder, builder.urem(count, _word(TOGETHER)), heads, lambda _, h: rows(1, h))
+
+    def moments(self) -> None:
+        """name(count, size, x, pitch, work): see below."""
+        function, builder, vector = self.function(MOMENTS, self.signatures[MOMENTS])
+        count, size, x, pitch, work = function.args
+
+        def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+            mean, first, second = (vector.load(spot, mask) for spot in spots)
+            for (place,) in rows:
+                d = builder.fsub(vector.load(place, mask), mean)
+                first, second = builder.fadd(first, d), vector.fma(d, d, second)
+            vector.store(first, spots[1], mask)
+            vector.store(second, spots[2], mask)
+
+        self.sweep(builder, vector, count, size, [(x, pitch)], work, 3, body)
+        builder.ret_void()
+
+    def scale(self) -> None:
+        """name(count, size, x, pitch, work, relu, out, out_pitch): see below."""
+        function, builder, vector = self.function(SCALE, self.signatures[SCALE])
+        count, size, x, pitch, work, relu, out, out_pitch = function.args
+        mask_of_relu = vector.splat(relu)
+
+        def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+            mean, factor, shift = (vector.load(spot, mask) for spot in spots)
+            for place, target in rows:
+                y = vector.fma(builder.fsub(vector.load(place, mask), mean), factor, shift)
+                low = builder.and_(mask_of_relu, builder.fcmp_ordered("<=", y, vector.zero))
+                vector.store(builder.select(low, vector.zero, y), target, mask)
+
+        self.sweep(builder, vector, count, size, [(x, pitch), (out, out_pitch)], work, 3, body)
+        builder.ret_void()
+
+    def passed(
+        self, builder: ir.IRBuilder, vector: _Vectors, spots: _Values, relu: bool, mask: Any
+    ) -> Callable[[ir.Value, ir.Value], tuple[ir.Value, ir.Value]]:
+        """What gives ``x - mean`` and the gradient that has passed the ReLU, from where they lie."""
+        mean = vector.load(spots[0], mask)
+        factor, shift = (vector.load(spot, mask) for spot in spots[1:3])
+
+        def load(place: ir.Value, source: ir.Value) -> tuple[ir.Value, ir.Value]:
+            d, g = builder.fsub(vector.load(place, mask), mean), vector.load(source, mask)
+            if relu:
+                low = builder.fcmp_ordered("<=", vector.fma(d, factor, shift), vector.zero)
+                g = builder.select(low, vector.zero, g)
+            return d, g
+
+        return load
+
+    def sums(self) -> None:
+        """name(count, size, grad, grad_pitch, x, pitch, work, relu): see below."""
+        function, builder, vector = self.function(SUMS, self.signatures[SUMS])
+        count, size, grad, grad_pitch, x, pitch, work, relu = function.args
+
+        def emit(with_relu: bool) -> None:
+            def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+                load = self.passed(builder, vector, spots, with_relu, mask)
+                first, second = (vector.load(spot, mask) for spot in spots[3:])
+                for place, source in rows:
+                    d, g = load(place, source)
+                    first, second = builder.fadd(first, g), vector.fma(g, d, second)
+                vector.store(first, spots[3], mask)
+                vector.store(second, spots[4], mask)
+
+            self.sweep(builder, vector, count, size, [(x, pitch), (grad, grad_pitch)], work, 5, body)
+
+        with builder.if_else(relu) as (some, others):
+            with some:
+                emit(True)
+            with others:
+                emit(False)
+        builder.ret_void()
+
+    def gradient(self) -> None:
+        """name(count, size, grad, grad_pitch, x, pitch, work, relu, dx): see below."""
+        function, builder, vector = self.function(GRADIENT, self.signatures[GRADIENT])
+        count, size, grad, grad_pitch, x, pitch, work, relu, dx = function.args
+
+        def emit(with_relu: bool) -> None:
+            def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+                load = self.passed(builder, vector, spots, with_relu, mask)
+                factor, level, slope = (vector.load(spots[i], mask) for i in (1, 3, 4))
+                for place, source, target in rows:
+                    d, g = load(place, source)
+                    vector.store(vector.fma(factor, g, vector.fma(slope, d, level)), target, mask)
+
+            streams = [(x, pitch), (grad, grad_pitch), (dx, pitch)]
+            self.sweep(builder, vector, count, size, streams, work, 5, body)
+
+        with builder.if_else(relu) as (some, others):
+            with some:
+                emit(True)
+            with others:
+                emit(False)
+        builder.ret_void()
+
+
+_library = VectorLibrary(_Norm, __file__)
+_moments, _scale, _sums, _gradient = (_library[name] for name in _Norm.signatures)
+
+
+@kernel(internal=True)
+def _vector_add_moments(count, size, x, pitch, work):
+    _moments((count, size, x, pitch, work))
+
+
+@kernel(internal=True)
+def _vector_scale_rows(count, size, x, pitch, work, relu, out, out_pitch):
+    _scale((count, size, x, pitch, work, relu, out, out_pitch))
+
+
+@kernel(internal=True)
+def _vector_add_gradients(count, size, grad, grad_pitch, x, pitch, work, relu):
+    _sums((count, size, grad, grad_pitch, x, pitch, work, relu))
+
+
+@kernel(internal=True)
+def _vector_gradient_rows(count, size, grad, grad_pitch, x, pitch, work, relu, dx):
+    _gradient((count, size, grad, grad_pitch, x, pitch, work, relu, dx))
+
+
+@kernel(internal=True)
+def _plain_add_moments(count, size, x, pitch, work):
+    for n in range(count):
+        row = at(x, n * pitch)
+        for j in range(size):
+            d = row[j] - work[j]
+            work[TILE + j] += d
+            work[2 * TILE + j] += d * d
+
+
+@kernel(internal=True)
+def _plain_scale_rows(count, size, x, pitch, work, relu, out, out_pitch):
+    for n in range(count):
+        row, target = at(x, n * pitch), at(out, n * out_pitch)
+        for j in range(size):
+            y = (row[j] - work[j]) * work[TILE + j] + work[2 * TILE + j]
+            target[j] = like(y, 0) if relu and y <= 0 else y
+
+
+@kernel(internal=True)
+def _plain_add_gradients(count, size, grad, grad_pitch, x, pitch, work, relu):
+    for n in range(count):
+        row, source = at(x, n * pitch), at(grad, n * grad_pitch)
+        for j in range(size):
+            d = row[j] - work[j]
+            g = like(d, 0) if relu and d * work[TILE + j] + work[2 * TILE + j] <= 0 else source[j]
+            work[3 * TILE + j] += g
+            work[4 * TILE + j] += g * d
+
+
+@kernel(internal=True)
+def _plain_gradient_rows(count, size, grad, grad_pitch, x, pitch, work, relu, dx):
+    for n in range(count):
+        row, source, target = at(x, n * pitch), at(grad, n * grad_pitch), at(dx, n * pitch)
+        for j in range(size):
+            d = row[j] - work[j]
+            g = like(d, 0) if relu and d * work[TILE + j] + work[2 * TILE + j] <= 0 else source[j]
+            target[j] = work[TILE + j] * g + (work[4 * TILE + j] * d + work[3 * TILE + j])
+
+
+add_moments = _vector_add_moments if VECTOR_BITS else _plain_add_moments
+"""
+Inside a kernel: ``add_moments(count, size, x, pitch, work)`` adds to the second and third working array the sums over
+the rows of ``d = x - mean`` and of its square; the first holds the means. Here and below, arrays are pointers made
+by `at`.
+"""
+scale_rows = _vector_scale_rows if VECTOR_BITS else _plain_scale_rows
+"""
+Inside a kernel: ``scale_rows(count, size, x, pitch, work, relu, out, out_pitch)`` sets the rows of `out` to
+``(x - mean) * scale + shift``, raised to zero with `relu`; the working arrays hold mean, scale and shift.
+"""
+add_gradients = _vector_add_gradients if VECTOR_BITS else _plain_add_gradients
+"""
+Inside a kernel: ``add_gradients(count, size, grad, grad_pitch, x, pitch, work, relu)`` adds to the fourth and fifth
+working array the sums over the rows of the gradient before the ReLU, if there is one, and of its product with
+``x - mean``; the first three are those of `scale_rows`.
+"""
+gradient_rows = _vector_gradient_rows if VECTOR_BITS else _plain_gradient_rows
+"""
+Inside a kernel: ``gradient_rows(count, size, grad, grad_pitch, x, pitch, work, relu, dx)`` sets the rows of `dx` to
+``scale * g + (slope * (x - mean) + level)`` for the gradient g before the ReLU; the first three working arrays are
+those of `scale_rows`, the fourth and fifth hold level and slope.
+"""
