@@ -1,8 +1,8 @@
 """A network trained on a million photographs learns to tell flowers apart from 680.
 
 SqueezeNet 1.1 with ImageNet's weights, read from safetensors or a torchvision ``.pth`` without PyTorch. First only
-a new head is trained, on what the frozen layers make of each photograph; then all layers, at a small rate. Beside
-it a small convolutional network that starts from nothing.
+a new head is trained, on what the frozen layers make of each photograph; then all layers, at a tenth of the rate, so
+that what they know is not lost. Beside it a small convolutional network that starts from nothing.
 
     python -m examples.finetune --data DIR
     python -m examples.finetune --dataset flowers102 --data DIR
@@ -131,7 +131,7 @@ def train_all(given: argparse.Namespace, model: nn.Module, data: images.Images) 
         model,
         data.train,
         data.valid,
-        ag.optim.SGD(model.parameters(), lr=given.lr, momentum=0.9),
+        ag.optim.SGD(model.parameters(), lr=given.lr / 10, momentum=0.9),
         epochs=given.all_epochs,
         batch_size=given.batch_size,
         augment=images.Augment(padding=12, seed=given.seed),

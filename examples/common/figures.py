@@ -211,7 +211,8 @@ def mistakes(split: Any, predicted: np.ndarray, names: list[str], path: pathlib.
     for axes, k in zip(grid.flat, wrong):
         image = np.moveaxis(split.images[int(k)].numpy(), 0, 2)
         axes.imshow(image, cmap="gray", interpolation="nearest")
-        axes.set_title(f"{names[predicted[k]]}, not {names[labels[k]]}", fontsize=8, fontweight="normal", pad=3)
+        between = ", " if max(map(len, names)) <= 2 else ",\n"
+        axes.set_title(f"{names[predicted[k]]}{between}not {names[labels[k]]}", fontsize=8, fontweight="normal", pad=3)
     figure.suptitle(title)
     figure.tight_layout()
     save(figure, path)
