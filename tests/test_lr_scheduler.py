@@ -194,6 +194,101 @@ def test_closed_form(name):
         np.testing.assert_allclose(schedule.get_last_lr(), want, rtol=1e-9, atol=1e-12)
 
 
+def cosine(begin, end, share):
+    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def cycle(low, high, t, ends, anneal=cosine):
+    """Smith & Topin (2018), "Super-convergence": up, down, and (as in fast.ai) far down, or both in one."""
+    floor = low / 1e4
+    phases = [(low, high), (high, floor)] if len(ends) == 2 else [(low, high), (high, low), (low, floor)]
+    start = 0.0
+    for (begin, end), stop in zip(phases, ends, strict=True):
+        if t <= stop:
+            return anneal(begin, end, (t - start) / (stop - start))
+        start = stop
+    raise AssertionError
+
+
+def straight(begin, end, share):
+    return begin + (end - begin) * share
+
+
+def restarts(lr, t):
+    """Loshchilov & Hutter (2017), "SGDR", equation 5, with periods of 5, 10, 20, ... epochs."""
+    period = 5
+    while t >= period:
+        t, period = t - period, 2 * period
+    return cosine(lr, 0.001, t / period)
+
+
+def in_sequence(lr, t):
+    if t < 4:
+        return lr * (0.1 if t < 3 else 1)
+    return cosine(lr, 0, (t - 4) / 7) if t < 20 else lr * 0.9 ** (t - 20)
+
+
+BY_HAND = {
+    "LambdaLR-list": lambda lr, t: lr / (1 + 0.5 * t) if lr == RATES[0] else lr * t / 10,
+    "MultiplicativeLR": lambda lr, t: lr * 0.9 ** ((t + 1) // 2) * 1.05 ** (t // 2),
+    "LinearLR-defaults": lambda lr, t: lr * (1 / 3 + 2 / 3 * min(t, 5) / 5),
+    "CosineAnnealingWarmRestarts": restarts,
+    "OneCycleLR": lambda lr, t: cycle(2 * lr / 25, 2 * lr, t, [14, 49]),
+    "OneCycleLR-linear": lambda lr, t: cycle(0.2, 1.0, t, [19, 49], straight),
+    "OneCycleLR-three": lambda lr, t: cycle(0.04, 1.0, t, [14, 28, 49]),
+    "OneCycleLR-fixed": lambda lr, t: cycle(0.04, 1.0, t, [17, 59]),
+    "SequentialLR": in_sequence,
+    "ChainedScheduler": lambda lr, t: lr * (0.1 if t < 5 else 1) * 0.9**t,
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_rates_by_hand(name):
+    """Schedules that only go forward, for 50 epochs."""
+    optimizer = build()
+    schedule = SCHEDULES[name](ours, optimizer)
+    for t in range(EPOCHS):
+        want = [BY_HAND[name](lr, t) for lr in RATES]
+        np.testing.assert_allclose(schedule.get_last_lr(), want, rtol=1e-9, atol=1e-15, err_msg=f"epoch {t}")
+        if name == "OneCycleLR":  # the momentum goes the other way
+            momentum = cosine(0.95, 0.85, t / 14) if t <= 14 else cosine(0.85, 0.95, (t - 14) / 35)
+            assert optimizer.param_groups[0]["momentum"] == pytest.approx(momentum)
+        optimizer.step()
+        schedule.step()
+
+
+def test_every_schedule_has_rates_by_hand():
+    assert set(SCHEDULES) == set(CLOSED_FORMS) | set(BY_HAND)
+
+
+@pytest.mark.parametrize("name", PLATEAUS)
+def test_plateau_by_hand(name):
+    """A rate falls after more than `patience` epochs without an improvement, then rests for `cooldown` epochs."""
+    o = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 0}
+    o |= {"min_lr": [0.0, 0.0], "eps": 1e-8} | PLATEAUS[name]
+    optimizer = build()
+    schedule = ours.ReduceLROnPlateau(optimizer, **PLATEAUS[name])
+    sign = 1 if o["mode"] == "min" else -1
+    rates, best, bad, rest = list(RATES), math.inf * sign, 0, 0
+    rng = np.random.default_rng(1)
+    for epoch in range(EPOCHS):
+        metric = 1 / (1 + epoch) + 0.1 * rng.standard_normal()
+        margin = sign * o["threshold"]
+        if sign * metric < sign * (best * (1 - margin) if o["threshold_mode"] == "rel" else best - margin):
+            best, bad = metric, 0
+        else:
+            bad += 1
+        if rest > 0:
+            rest, bad = rest - 1, 0
+        if bad > o["patience"]:
+            lower = [max(r * o["factor"], least) for r, least in zip(rates, o["min_lr"], strict=True)]
+            rates = [new if old - new > o["eps"] else old for old, new in zip(rates, lower, strict=True)]
+            rest, bad = o["cooldown"], 0
+        schedule.step(metric)
+        np.testing.assert_allclose(schedule.get_last_lr(), rates, rtol=1e-12, err_msg=f"epoch {epoch}")
+    assert rates != RATES
+
+
 def test_warm_restarts_at_fractions_of_epochs():
     torch = pytest.importorskip("torch")
     a, b = build(), in_pytorch(torch)
