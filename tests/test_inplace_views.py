@@ -278,6 +278,16 @@ def test_changes_that_do_no_harm_are_allowed() -> None:
     same(x.grad, [2, 2, 2])
 
 
+def test_overwriting_everything_keeps_the_tensor_recorded() -> None:
+    for index in (..., slice(None), np.array([True] * 3)):
+        x = leaf(3)
+        y = x.clone()
+        y[index] = 1.5
+        assert y.requires_grad
+        y.sum().backward()
+        same(x.grad, [0, 0, 0])
+
+
 def test_view_made_under_no_grad() -> None:
     x = leaf(4)
     base = x * 1

@@ -298,6 +298,17 @@ def test_determinant_of_singular_matrices():
     np.testing.assert_allclose(gradient, [[[4.0, -2.0], [-2.0, 1.0]]], atol=1e-12)
 
 
+# Precision
+
+
+def test_numbers_keep_their_digits():
+    """Python floats become float64 directly, not by way of float32."""
+    assert ag.tensor(0.7, dtype=ag.float64).item() == 0.7
+    assert ag.tensor([[0.1, 1e300]], dtype=ag.float64).tolist() == [[0.1, 1e300]]
+    assert ag.full((2,), 0.1, dtype=ag.float64).tolist() == [0.1, 0.1]
+    assert (ag.tensor([1.0], dtype=ag.float64) * 0.1).item() == 0.1
+
+
 # Printing
 
 
