@@ -434,11 +434,25 @@ def _at(typingctx: Any, block: Any, offset: Any) -> Any:
     return types.CPointer(block.dtype)(block, types.int64), codegen
 
 
-def _numpy_at(block: np.ndarray, offset: int) -> np.ndarray:
+class _Before:
+    """A pointer to before the beginning of a memory; what it is indexed with leads inside."""
+
+    def __init__(self, memory: np.ndarray, place: int) -> None:
+        self.memory, self.place, self.dtype, self.itemsize = memory, place, memory.dtype, memory.itemsize
+
+    def __getitem__(self, index: int) -> Any:
+        if self.place + index < 0:
+            raise IndexError(f"{self.place + index} lies before the beginning")
+        return self.memory[self.place + index]
+
+
+def _numpy_at(block: Any, offset: int) -> Any:
+    if isinstance(block, _Before):
+        block, offset = block.memory, block.place + offset
     if block.ndim != 1:
         extent = sum((n - 1) * s for n, s in zip(block.shape, block.strides)) // block.itemsize + 1
         block = np.lib.stride_tricks.as_strided(block, (extent if block.size else 0,), (block.itemsize,))
-    return block[offset:]
+    return block[offset:] if offset >= 0 else _Before(block, offset)
 
 
 at = _at if JIT else _numpy_at
