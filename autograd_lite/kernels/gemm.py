@@ -306,6 +306,15 @@ def _compile(function: Any, dtype: np.dtype, ndim: int) -> None:
     function.disable_compile()
 
 
+def prepare(dtype: np.dtype, ndim: int = 2) -> np.ndarray:
+    """Compile the product for one dtype, if that has not been done; returns the array that stands for no bias."""
+    function, ready = (_gemm, _no_bias) if ndim == 2 else (_gemm_batched, _no_bias_batched)
+    if dtype.itemsize not in ready:
+        _compile(function, dtype, ndim)
+        ready[dtype.itemsize] = np.empty(0, dtype)
+    return ready[dtype.itemsize]
+
+
 def _check(name: str, a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None, ndim: int) -> None:
     given = f"{a.dtype}{list(a.shape)} @ {b.dtype}{list(b.shape)} -> {out.dtype}{list(out.shape)}"
     if bias is not None:
@@ -328,12 +337,10 @@ def _first_or_odd(
     """What the quick way could not do: explain what is wrong, compile, or copy."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"{name} expects an activation of {list(ACTIVATIONS)}, got {activation!r}")
-    function, ready, ndim = (_gemm, _no_bias, 2) if name == "gemm" else (_gemm_batched, _no_bias_batched, 3)
+    function, ndim = (_gemm, 2) if name == "gemm" else (_gemm_batched, 3)
     _check(name, a, b, out, bias, ndim)
-    if a.itemsize not in ready:
-        _compile(function, a.dtype, ndim)
-        ready[a.itemsize] = np.empty(0, a.dtype)
-    add = ready[a.itemsize] if bias is None else np.ascontiguousarray(bias)
+    nothing = prepare(a.dtype, ndim)
+    add = nothing if bias is None else np.ascontiguousarray(bias)
     status = function(a, b, out, add, accumulate, ACTIVATIONS[activation])
     if status != OK:
         a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)

@@ -7,13 +7,13 @@ from numba import types
 
 from . import memory, reduce
 from .gemm import _gemm as product
-from .gemm import gemm
+from .gemm import gemm, prepare
 from .jit import JIT, kernel
 
 MOST_ROWS = 1024
 """Up to so many rows the gradient of the bias is summed row by row, above that in pairs of blocks (see `reduce`)."""
 
-_nothing: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
+_empty: dict[np.dtype, tuple[np.ndarray, np.ndarray]] = {}
 """A vector and a matrix of size 0, for the dtypes that are compiled."""
 
 
@@ -31,14 +31,17 @@ def _backward(g, x, w, nothing, dx, dw, db):
                 db[j] += g[i, j]
 
 
-def _compile(dtype: np.dtype) -> None:
-    """One signature, so that a call with other layouts raises instead of compiling."""
+def _prepare(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Compile for one dtype: one signature, so that a call with other layouts raises instead of compiling."""
+    nothing = prepare(dtype)
     if JIT:
         number = types.float32 if dtype == np.float32 else types.float64
         matrix, vector = types.Array(number, 2, "C"), types.Array(number, 1, "C")
         _backward.disable_compile(False)
         _backward.compile((matrix, matrix, matrix, vector, matrix, matrix, vector))
         _backward.disable_compile()
+    _empty[dtype] = nothing, nothing.reshape(0, 0)
+    return _empty[dtype]
 
 
 def linear_backward(
@@ -54,23 +57,19 @@ def linear_backward(
     """
     rows, outputs = g.shape
     dtype = x.dtype
-    if 0 < rows <= MOST_ROWS and dtype in _nothing:
-        nothing, no_matrix = _nothing[dtype]
-        dx = memory.empty(x.shape, dtype) if needs[0] else no_matrix
-        dw = memory.empty(w.shape, dtype) if needs[1] else no_matrix
-        db = np.empty(outputs, dtype) if needs[2] else nothing
+    if 0 < rows <= MOST_ROWS:
+        empty = _empty.get(dtype) or _prepare(dtype)
+        dx = memory.empty(x.shape, dtype) if needs[0] else empty[1]
+        dw = memory.empty(w.shape, dtype) if needs[1] else empty[1]
+        db = np.empty(outputs, dtype) if needs[2] else empty[0]
         try:
-            _backward(g, x, w, nothing, dx, dw, db)
-        except TypeError:  # not contiguous
+            _backward(g, x, w, empty[0], dx, dw, db)
+        except TypeError:  # not contiguous, or read-only
             pass
         else:
             return dx if needs[0] else None, dw if needs[1] else None, db if needs[2] else None
-    result = (
+    return (
         gemm(g, w) if needs[0] else None,
         gemm(g.T, x) if needs[1] else None,
         reduce.sum(g, (0,)) if needs[2] else None,
     )
-    if dtype not in _nothing and (needs[0] or needs[1]):  # `gemm` has then compiled what `_backward` calls
-        _compile(dtype)
-        _nothing[dtype] = np.empty(0, dtype), np.empty((0, 0), dtype)
-    return result
