@@ -47,9 +47,11 @@ from .conv_plan import (
 )
 from .conv_winograd import PARTS, strip_count, suits_winograd, tile_outputs, winograd, winograd_plan, winograd_weight
 from .simd import VECTOR_BYTES
+from .simd_conv import HALF_COST
 
 NARROW = 3
 """Up to so many output channels of a group, the weight's gradient is summed over lanes."""
+TURNING = 12
 SPREAD_FROM = 1.25
 """Inputs so many times larger than the output get their gradient by spreading columns."""
 
@@ -296,6 +298,21 @@ def conv_input(
     return dx
 
 
+@lru_cache(maxsize=512)
+def _weight_lanes(case: Case, itemsize: int) -> tuple[bool, bool, int]:
+    """Whether sums for the weight's gradient run over the lanes, in vectors of half the size, and how many numbers
+    one tap takes."""
+    width, m, (_, lines, columns) = VECTOR_BYTES // itemsize, case.out_channels, case.grid
+    sizes = [(1.0, width, False), *([(HALF_COST, width // 2, True)] if HALF_COST else [])]
+    wide = min((cost * -(-m // w) * w / m, half, w) for cost, w, half in sizes)
+    dots = min((cost * -(-columns // w) * w / columns, half, w) for cost, w, half in sizes)
+    # To turn the gradient into rows of channels costs as much as so many taps; to add to the sums, so many vectors.
+    taps, vectors = case.channels * case.taps, lines * dots[0] * columns / width
+    if m <= NARROW or dots[0] * taps * (1 + 4 / vectors) < wide[0] * taps + TURNING:
+        return True, dots[1], m * dots[2]
+    return False, wide[1], -(-m // wide[2]) * wide[2]
+
+
 def conv_weight(
     grad: np.ndarray,
     x: np.ndarray,
@@ -320,14 +337,13 @@ def conv_weight(
         dweight.fill(0)
         dbias.fill(0)
     elif not _special_weight(case, x, grad, dweight, dbias):
-        plan, m = _direct_plan(case, x.itemsize), case.out_channels
-        narrow = m <= NARROW
+        plan = _direct_plan(case, x.itemsize)
+        narrow, half, lanes = _weight_lanes(case, x.itemsize)
         pieces = int(plan[IMAGE_PARTS]) * groups * (1 if narrow else int(plan[CHANNEL_PARTS]))
-        lanes = m * (VECTOR_BYTES // x.itemsize) if narrow else _padded(m, x)
         sums = memory.empty((int(plan[IMAGE_PARTS]) * groups * (int(plan[TAPS]) + 1) * lanes,), x.dtype)
         run = narrow_weight_gradient if narrow else weight_gradient
         flat = (x.reshape(-1), grad.reshape(-1), bias, sums, dweight.reshape(-1), dbias)
-        run(_parts(pieces, case.work), plan, *flat)
+        run(_parts(pieces, case.work), plan, half, *flat)
     return dweight, dbias if bias else None
 
 

@@ -29,6 +29,7 @@ from .conv_plan import (
     FIRST_COLUMN,
     FIRST_ROW,
     GROUPS,
+    HALF,
     HEIGHT,
     IMAGE_PARTS,
     IMAGES,
@@ -56,7 +57,7 @@ from .conv_plan import (
 from .jit import kernel
 from .scratch import release, scratch
 from .simd import at, lanes, transpose
-from .simd_conv import DOT_HEIGHT, TILE_VECTORS, add_rows, copy_rows, pad_plane, pixel_dots, pixel_product, tap_product
+from .simd_conv import TILE_VECTORS, add_rows, copy_rows, pad_plane, pixel_dots, pixel_product, tap_product
 from .threading import parallel_for
 
 
@@ -128,7 +129,7 @@ def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
                 if packed:
                     copy_rows(here, tile[3], buffer, at(offsets, k), panel, pixels, at(plan, tile[4]))
                 tap_product(
-                    rows, vectors, here, weights, a_row, at(a_offsets, k), source, step, table, places,
+                    plan[HALF], rows, vectors, here, weights, a_row, at(a_offsets, k), source, step, table, places,
                     at(base, tile[1]), plane, starts, start_step, k > 0, relu and k + here == taps,
                 )  # fmt: skip
             tile = at(tile, TILE_WORDS)
@@ -207,7 +208,7 @@ def _spread_part(part, parts, plan, a, grad, start, start_step, dx):
                 for k in range(0, (last - first) * taps, PANEL_ROWS):
                     rows = min(PANEL_ROWS, (last - first) * taps - k)
                     tap_product(
-                        rows, tile[0], m, at(weights, k), 1, at(plan, plan[AT_ROWS]), panel, 0,
+                        False, rows, tile[0], m, at(weights, k), 1, at(plan, plan[AT_ROWS]), panel, 0,
                         at(plan, plan[AT_PANEL]), at(tile, 5), columns, pixels, at(own, 0), 0, False, False,
                     )  # fmt: skip
                     offsets = at(plan, plan[AT_OFFSETS] + k)
@@ -223,9 +224,9 @@ def spread(parts, plan, a, grad, start, start_step, dx):
 
 
 @kernel
-def _weight_part(part, parts, plan, x, grad, bias, sums):
+def _weight_part(part, parts, plan, half, x, grad, bias, sums):
     """Sums over a group of images; for each group of channels, taps by output channels, then the bias."""
-    width = lanes(x)
+    width = lanes(x) // 2 if half else lanes(x)
     m, taps, channels, groups = plan[OUT_CHANNELS], plan[TAPS], plan[CHANNELS], plan[GROUPS]
     image_parts, channel_parts = plan[IMAGE_PARTS], plan[CHANNEL_PARTS]
     plane, columns = plan[BUFFER_ROWS] * plan[PITCH], plan[COLUMNS]
@@ -233,7 +234,7 @@ def _weight_part(part, parts, plan, x, grad, bias, sums):
     padded = (m + width - 1) // width * width
     wide = min(padded, TILE_VECTORS * width)
     most = PANEL_ROWS * TILE_VECTORS * width // wide
-    room = plan[BUFFER] + plane + width
+    room = plan[BUFFER] + plane + lanes(x)
     own = scratch(room + most * wide, x)
     buffer, panel, ones = at(own, 0), at(own, room), at(own, plan[BUFFER])
     for j in range(plane):
@@ -268,7 +269,7 @@ def _weight_part(part, parts, plan, x, grad, bias, sums):
                     transpose(here_at, plan[OUT_PLANE], panel, wide, here, count)
                     # The bias is one more tap that always sees 1.
                     pixel_product(
-                        rows, (here + width - 1) // width, count, buffer, offset, table, panel, wide,
+                        half, rows, (here + width - 1) // width, count, buffer, offset, table, panel, wide,
                         at(total, block), padded, not fresh,
                     )  # fmt: skip
                 fresh = False
@@ -276,10 +277,11 @@ def _weight_part(part, parts, plan, x, grad, bias, sums):
 
 
 @kernel
-def _collect_part(part, parts, plan, bias, sums, dweight, dbias):
+def _collect_part(part, parts, plan, half, bias, sums, dweight, dbias):
     """Add up the groups of images and turn taps by channels into channels by taps."""
     m, taps, groups = plan[OUT_CHANNELS], plan[TAPS], plan[GROUPS]
-    padded = (m + lanes(sums) - 1) // lanes(sums) * lanes(sums)
+    width = lanes(sums) // 2 if half else lanes(sums)
+    padded = (m + width - 1) // width * width
     first, last = taps * part // parts, taps * (part + 1) // parts
     step = groups * (taps + 1) * padded
     for group in range(groups):
@@ -298,18 +300,18 @@ def _collect_part(part, parts, plan, bias, sums, dweight, dbias):
 
 
 @kernel
-def weight_gradient(parts, plan, x, grad, bias, sums, dweight, dbias):
-    parallel_for(_weight_part, parts, (parts, plan, x, grad, bias, sums))
+def weight_gradient(parts, plan, half, x, grad, bias, sums, dweight, dbias):
+    parallel_for(_weight_part, parts, (parts, plan, half, x, grad, bias, sums))
     pieces = max(1, min(parts, plan[TAPS] // 16))
-    parallel_for(_collect_part, pieces, (pieces, plan, bias, sums, dweight, dbias))
+    parallel_for(_collect_part, pieces, (pieces, plan, half, bias, sums, dweight, dbias))
 
 
 @kernel
-def _narrow_part(part, parts, plan, x, grad, bias, sums):
+def _narrow_part(part, parts, plan, half, x, grad, bias, sums):
     """`_weight_part` for groups with few output channels: sums over lanes instead of vectors of channels."""
     m, taps, channels, groups = plan[OUT_CHANNELS], plan[TAPS], plan[CHANNELS], plan[GROUPS]
     image_parts, chunks, levels = plan[IMAGE_PARTS], plan[CHUNKS], plan[LEVELS]
-    plane = plan[BUFFER_ROWS] * plan[PITCH]
+    plane, width = plan[BUFFER_ROWS] * plan[PITCH], lanes(x) // 2 if half else lanes(x)
     own = scratch(plan[BUFFER] + plane + lanes(x), x)
     buffer, ones = at(own, 0), at(own, plan[BUFFER])
     for j in range(plane):
@@ -317,36 +319,33 @@ def _narrow_part(part, parts, plan, x, grad, bias, sums):
     for item in range(image_parts * groups * part // parts, image_parts * groups * (part + 1) // parts):
         group, image_part = item % groups, item // groups
         begin, end = plan[IMAGES] * image_part // image_parts, plan[IMAGES] * (image_part + 1) // image_parts
-        total = at(sums, item * m * (taps + 1) * lanes(x))
-        for j in range(m * (taps + 1) * lanes(x)):
+        total = at(sums, item * m * (taps + 1) * width)
+        for j in range(m * (taps + 1) * width):
             total[j] = 0
         for strip in range(begin * levels * chunks, end * levels * chunks):
             line, rest = strip % chunks * plan[CHUNK], strip // chunks
             level, image = rest % levels, rest // levels
             _fill(plan, x, image, group * channels, channels, level, line, buffer)
             lines = min(plan[CHUNK], plan[LINES] - line)
-            for c in range(m):
-                source = at(grad, ((image * groups + group) * m + c) * plan[OUT_PLANE])
-                source = at(source, level * plan[OUT_LEVEL] + line * plan[COLUMNS])
-                for tap in range(0, taps + bias, DOT_HEIGHT):
-                    pixel_dots(
-                        min(DOT_HEIGHT, taps + bias - tap), lines, plan[COLUMNS], buffer,
-                        at(plan, plan[AT_OFFSETS] + tap), source, at(plan, plan[AT_LINES]),
-                        at(total, (c * (taps + 1) + tap) * lanes(x)),
-                    )  # fmt: skip
+            source = at(grad, (image * groups + group) * m * plan[OUT_PLANE])
+            source = at(source, level * plan[OUT_LEVEL] + line * plan[COLUMNS])
+            pixel_dots(
+                half, taps + bias, m, lines, plan[COLUMNS], buffer, at(plan, plan[AT_OFFSETS]), source,
+                plan[OUT_PLANE], at(plan, plan[AT_LINES]), total, (taps + 1) * width,
+            )  # fmt: skip
     release(own)
 
 
 @kernel
-def narrow_weight_gradient(parts, plan, x, grad, bias, sums, dweight, dbias):
-    parallel_for(_narrow_part, parts, (parts, plan, x, grad, bias, sums))
-    taps, channels = plan[TAPS], plan[ALL_OUT_CHANNELS]
+def narrow_weight_gradient(parts, plan, half, x, grad, bias, sums, dweight, dbias):
+    parallel_for(_narrow_part, parts, (parts, plan, half, x, grad, bias, sums))
+    taps, channels, width = plan[TAPS], plan[ALL_OUT_CHANNELS], lanes(x) // 2 if half else lanes(x)
     for c in range(channels):
         for k in range(taps + bias):
             total = x.dtype.type(0)
             for i in range(plan[IMAGE_PARTS]):
-                some = at(sums, ((i * channels + c) * (taps + 1) + k) * lanes(x))
-                for j in range(lanes(x)):
+                some = at(sums, ((i * channels + c) * (taps + 1) + k) * width)
+                for j in range(width):
                     total += some[j]
             if k < taps:
                 dweight[c * taps + k] = total

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .simd import VECTOR_BYTES
-from .simd_conv import PIECES, TILE_VECTORS
+from .simd_conv import HALF_COST, PIECES, TILE_VECTORS
 
 Ints = tuple[int, ...]
 Taps = list[tuple[int, int]]
@@ -32,9 +32,9 @@ IMAGE_GROUPS = 4
     IMAGES, GROUPS, SOURCE_CHANNELS, DEPTH, HEIGHT, WIDTH, CHANNELS, DEPTH_TAPS, PHASES, STRIDE_D, STRIDE_H,
     STRIDE_W, FIRST_ROW, FIRST_COLUMN, BUFFER_ROWS, PITCH, BUFFER, LEVELS, LINES, COLUMNS, CHUNK, CHUNKS, TAPS,
     OUT_CHANNELS, ALL_OUT_CHANNELS, OUT_PLANE, OUT_LEVEL, A_ROW, A_GROUP, PACKED,
-    BLOCKS, TOGETHER, ITEMS, IMAGE_PARTS, CHANNEL_PARTS, AT_A, AT_OFFSETS, AT_PANEL, AT_DEPTHS, AT_PHASES,
+    BLOCKS, TOGETHER, ITEMS, IMAGE_PARTS, CHANNEL_PARTS, HALF, AT_A, AT_OFFSETS, AT_PANEL, AT_DEPTHS, AT_PHASES,
     AT_PIXELS, AT_LINES, AT_ROWS, AT_TILES, AT_LAST_TILES, TILES, LAST_TILES, FIELDS,
-) = range(48)  # fmt: skip
+) = range(49)  # fmt: skip
 TILE_WORDS = 5 + 3 * TILE_VECTORS
 """A tile of pixels: its vectors, first pixel, pixels, runs to copy and where they are listed; then places."""
 
@@ -136,7 +136,13 @@ def make_plan(
     straight = -(-columns // width) * width / columns
     pixels = lines * columns
     dense = -(-pixels // most) * most / pixels
-    packed = spread or dense * (1 + 8 / target.channels) < straight
+    half = False
+    if HALF_COST and not spread:
+        half = HALF_COST * (-(-columns // (width // 2)) * (width // 2) / columns) < 0.95 * min(straight, dense + 0.2)
+    packed = not half and (spread or dense * (1 + 8 / target.channels) < straight)
+    if half:
+        width //= 2
+        most = TILE_VECTORS * width
 
     # As many lines at a time as the buffer holds, but enough pieces for every core.
     halo = last_row - first_row
@@ -202,7 +208,7 @@ def make_plan(
         TAPS: k, OUT_CHANNELS: target.channels, ALL_OUT_CHANNELS: source.groups * target.channels,
         OUT_PLANE: levels * lines * columns, OUT_LEVEL: lines * columns,
         A_ROW: a_row, A_GROUP: a_group, PACKED: packed, BLOCKS: blocks, TOGETHER: together, ITEMS: pieces * blocks,
-        IMAGE_PARTS: image_parts, CHANNEL_PARTS: channel_parts,
+        IMAGE_PARTS: image_parts, CHANNEL_PARTS: channel_parts, HALF: half,
         AT_A: starts[0], AT_OFFSETS: starts[1], AT_PANEL: starts[2], AT_DEPTHS: starts[3], AT_PHASES: starts[4],
         AT_PIXELS: starts[5], AT_LINES: starts[6], AT_ROWS: starts[7],
         AT_TILES: starts[8], AT_LAST_TILES: starts[10],

@@ -57,6 +57,7 @@ def _vector_bits() -> int:
     return 256 if features.get("avx2") else 128
 
 
+CPU = llvm.get_host_cpu_name()
 VECTOR_BITS = _vector_bits()
 """Bits of the vectors in use; 0 for plain loops."""
 VECTOR_BYTES = max(VECTOR_BITS, 128) // 8
@@ -101,11 +102,11 @@ def _loop(builder: ir.IRBuilder, count: ir.Value, carried: _Values, body: Callab
 class _Vectors:
     """Emits vector operations on one element type."""
 
-    def __init__(self, builder: ir.IRBuilder, size: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, size: int, vector_bytes: int = VECTOR_BYTES) -> None:
         self.builder = builder
         self.size = size
         self.element = ir.FloatType() if size == 4 else ir.DoubleType()
-        self.width = VECTOR_BYTES // size
+        self.width = vector_bytes // size
         self.type = ir.VectorType(self.element, self.width)
         self.zero = ir.Constant(self.type, [0.0] * self.width)
 

@@ -6,7 +6,8 @@ tiles below read their operands through tables:
 
 - `tap_product`: for a tile of channels by pixels, ``sum[r][v] += a[r, k] * image[offset[k] + vector v]``;
 - `pixel_product`: for a tile of taps by channels, ``sum[r][v] += image[offset[r] + offset[p]] * b[p, v]``;
-- `pixel_dots`: for single channels, ``sum[r] += image[offset[r] + vector] * grad[vector]``, added over lanes;
+- `pixel_dots`: for a tile of taps by channels, ``sum[r][n] += image[offset[r] + vector] * grad[n, vector]``, added
+  over lanes;
 - `copy_rows`, `add_rows`: runs of the image, copied tap by tap into columns that are contiguous, or added back;
 - `pad_plane`: a piece of image with zeros around it.
 
@@ -21,16 +22,19 @@ from llvmlite import ir
 
 from .jit import kernel
 from .scalar import like
-from .simd import VECTOR_BITS, _loop, _Values, _word, at, lanes
+from .simd import CPU, VECTOR_BITS, VECTOR_BYTES, _loop, _Values, _word, at, lanes
 from .simd_library import BIT, Emitter, VectorLibrary
 
 TILE_HEIGHTS = (0, 8, 6, 4) if VECTOR_BITS == 256 else (0, 12, 12, 8, 6)
 """The most rows of a tile of so many vectors: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
 TILE_VECTORS = len(TILE_HEIGHTS) - 1
+HALF_COST = 0.0 if VECTOR_BITS < 512 else 1.0 if CPU == "znver4" else 2.0
+"""What a number costs in vectors of half the size, as against whole ones; 0 where there are none. Zen 4 does a 512-bit
+operation in two halves anyway."""
 PIECES = (1, 2, 4, 16) if VECTOR_BITS == 512 else (1, 2, 8)
 """Runs that are added back are cut into vectors, and such fractions of vectors, down to single numbers."""
-DOT_HEIGHT = 10
-"""The most taps of one call of `pixel_dots`."""
+DOT_TAPS, DOT_CHANNELS = (4, 3) if VECTOR_BITS == 256 else (6, 4)
+"""The most taps and channels of one call of `pixel_dots`."""
 
 TAPS, PIXELS, DOTS = "conv_taps", "conv_pixels", "conv_dots"
 COPY, ADD, PAD, PAD_TWO = "conv_copy", "conv_add", "conv_pad", "conv_pad_two"
@@ -41,7 +45,7 @@ class _Convolution(Emitter):
     signatures = {
         TAPS: "wwwwpwtpwttpwpwbb",
         PIXELS: "wwwwpttpwpwb",
-        DOTS: "wwwptptpw",
+        DOTS: "wwwwptpwtpww",
         COPY: "wwptpwt",
         ADD: "wpwptt",
         PAD: "wwwwwwpwp",
@@ -51,15 +55,18 @@ class _Convolution(Emitter):
     }
 
     def emit(self) -> None:
-        self.tiles(TAPS, self.taps_tile)
-        self.tiles(PIXELS, self.pixels_tile)
-        self.dots()
+        self.products()
         self.copy()
         self.add()
         self.pad(PAD, 1, 0.0)
         self.pad(PAD_TWO, 2, 0.0)
         self.pad(LOW, 1, float("-inf"))
         self.pad(LOW_TWO, 2, float("-inf"))
+
+    def products(self) -> None:
+        self.tiles(TAPS, self.taps_tile)
+        self.tiles(PIXELS, self.pixels_tile)
+        self.dots()
 
     def tiles(self, name: str, tile: Any) -> None:
         """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
@@ -176,15 +183,23 @@ class _Convolution(Emitter):
         return function
 
     def dots(self) -> None:
-        """pixel_dots(rows, lines, vectors, image, offset, grad, places, c, last): see below."""
+        """pixel_dots(taps, channels, lines, vectors, image, offset, grad, plane, places, c, c_row, last): see below."""
         function, builder, _ = self.function(DOTS, self.signatures[DOTS])
-        rows, *rest = function.args
-        self.choose(builder, rows, {height: self.dots_tile(height) for height in range(1, DOT_HEIGHT + 1)}, rest)
+        taps, channels, *rest = function.args
+        key = builder.add(builder.mul(taps, _word(DOT_CHANNELS + 1)), channels)
+        cases = {
+            rows * (DOT_CHANNELS + 1) + columns: self.dots_tile(rows, columns)
+            for rows in range(1, DOT_TAPS + 1)
+            for columns in range(1, DOT_CHANNELS + 1)
+        }
+        self.choose(builder, key, cases, rest)
 
-    def dots_tile(self, rows: int) -> ir.Function:
-        function, builder, vector = self.function(f"{DOTS}_{rows}", self.signatures[DOTS][1:])
-        lines, vectors, image, offset, grad, places, c, last = function.args
+    def dots_tile(self, rows: int, columns: int) -> ir.Function:
+        function, builder, vector = self.function(f"{DOTS}_{rows}x{columns}", self.signatures[DOTS][2:])
+        lines, vectors, image, offset, grad, plane, places, c, c_row, last = function.args
         taps = [self.entry(builder, offset, r) for r in range(rows)]
+        channels = [builder.mul(plane, _word(n)) for n in range(columns)]
+        tile = [(r, n) for n in range(columns) for r in range(rows)]
         mask = vector.first_lanes(last)
 
         def line(i: ir.Value, sums: _Values) -> _Values:
@@ -194,18 +209,17 @@ class _Convolution(Emitter):
 
             def add(carried: _Values, mask: ir.Value | None) -> _Values:
                 x, g, *sums = carried
-                factor = vector.load(g, mask)
-                sums = [
-                    vector.fma(vector.load(builder.gep(x, [tap]), mask), factor, total)
-                    for tap, total in zip(taps, sums, strict=True)
-                ]
+                factors = [vector.load(builder.gep(g, [channel]), mask) for channel in channels]
+                seen = [vector.load(builder.gep(x, [tap]), mask) for tap in taps]
+                sums = [vector.fma(seen[r], factors[n], total) for (r, n), total in zip(tile, sums, strict=True)]
                 return [builder.gep(x, [_word(vector.width)]), builder.gep(g, [_word(vector.width)]), *sums]
 
             carried = _loop(builder, vectors, [x, g, *sums], lambda _, carried: add(carried, None))
             some = builder.select(builder.icmp_signed(">", last, _word(0)), _word(1), _word(0))
             return _loop(builder, some, carried, lambda _, carried: add(carried, mask))[2:]
 
-        places_of_c = [builder.gep(c, [_word(r * vector.width)]) for r in range(rows)]
+        heads = [builder.gep(c, [builder.mul(c_row, _word(n))]) for n in range(columns)]
+        places_of_c = [builder.gep(heads[n], [_word(r * vector.width)]) for r, n in tile]
         sums = _loop(builder, lines, [vector.load(place) for place in places_of_c], line)
         for place, total in zip(places_of_c, sums, strict=True):
             vector.store(total, place)
@@ -318,7 +332,19 @@ class _Convolution(Emitter):
         builder.ret_void()
 
 
+class _HalfConvolution(_Convolution):
+    """The products with vectors of half the size, which fit short lines and odd numbers of channels."""
+
+    signatures = {name: _Convolution.signatures[name] for name in (TAPS, PIXELS, DOTS)}
+    vector_bytes = VECTOR_BYTES // 2
+
+    def emit(self) -> None:
+        self.products()
+
+
 _library = VectorLibrary(_Convolution, __file__)
+_half = VectorLibrary(_HalfConvolution, __file__)
+_half_taps, _half_pixels, _half_dots = (_half[name] for name in _HalfConvolution.signatures)
 _taps, _pixels, _dots, _copy, _add, _pad, _pad_two, _low, _low_two = (
     _library[name] for name in _Convolution.signatures
 )
@@ -326,40 +352,61 @@ _taps, _pixels, _dots, _copy, _add, _pad, _pad_two, _low, _low_two = (
 
 @kernel
 def _vector_tap_product(
-    m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate, relu
-):
+    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
+    relu,
+):  # fmt: skip
     # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
     tiles = m if image_step > 0 else (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
     rows = m // tiles
     higher = m - rows * tiles
-    if higher > 0:
-        _taps((
-            rows + 1, vectors, higher, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
-            start, start_row, accumulate, relu,
-        ))  # fmt: skip
     below = higher * (rows + 1)
-    _taps((
-        rows, vectors, tiles - higher, k, at(a, below * a_row), a_row, a_offset, image, image_step, offset, places,
-        at(c, below * c_row), c_row, at(start, below * start_row), start_row, accumulate, relu,
-    ))  # fmt: skip
+    for height, count, first in ((rows + 1, higher, 0), (rows, tiles - higher, below)):
+        if count > 0:
+            args = (
+                height, vectors, count, k, at(a, first * a_row), a_row, a_offset, at(image, first * image_step),
+                image_step, offset, places, at(c, first * c_row), c_row, at(start, first * start_row), start_row,
+                accumulate, relu,
+            )  # fmt: skip
+            if half:
+                _half_taps(args)
+            else:
+                _taps(args)
 
 
 @kernel
-def _vector_pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
+def _vector_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
     tiles = (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
     rows = m // tiles
     higher = m - rows * tiles
-    if higher > 0:
-        _pixels((rows + 1, vectors, higher, k, image, offset, pixel, b, b_row, c, c_row, accumulate))
-    below = higher * (rows + 1)
-    offset, c = at(offset, below), at(c, below * c_row)
-    _pixels((rows, vectors, tiles - higher, k, image, offset, pixel, b, b_row, c, c_row, accumulate))
+    for height, count, first in ((rows + 1, higher, 0), (rows, tiles - higher, higher * (rows + 1))):
+        if count > 0:
+            args = (
+                height, vectors, count, k, image, at(offset, first), pixel, b, b_row, at(c, first * c_row), c_row,
+                accumulate,
+            )  # fmt: skip
+            if half:
+                _half_pixels(args)
+            else:
+                _pixels(args)
 
 
 @kernel
-def _vector_pixel_dots(rows, lines, size, image, offset, grad, places, c):
-    width = lanes(c)
-    _dots((rows, lines, size // width, image, offset, grad, places, c, size % width))
+def _vector_pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row):
+    width = lanes(c) // 2 if half else lanes(c)
+    tap_tiles, channel_tiles = (taps + DOT_TAPS - 1) // DOT_TAPS, (channels + DOT_CHANNELS - 1) // DOT_CHANNELS
+    for j in range(channel_tiles):
+        channel = j * channels // channel_tiles
+        some = (j + 1) * channels // channel_tiles - channel
+        for i in range(tap_tiles):
+            tap = i * taps // tap_tiles
+            args = (
+                (i + 1) * taps // tap_tiles - tap, some, lines, size // width, image, at(offset, tap),
+                at(grad, channel * plane), plane, places, at(c, channel * c_row + tap * width), c_row, size % width,
+            )  # fmt: skip
+            if half:
+                _half_dots(args)
+            else:
+                _dots(args)
 
 
 @kernel
@@ -413,8 +460,9 @@ def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row,
 
 @kernel
 def _plain_tap_product(
-    m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate, relu
-):
+    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
+    relu,
+):  # fmt: skip
     for r in range(m):
         for v in range(vectors):
             source, row = at(image, r * image_step + places[3 * v]), at(c, r * c_row + places[3 * v + 1])
@@ -429,7 +477,7 @@ def _plain_tap_product(
 
 
 @kernel
-def _plain_pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
+def _plain_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
     for r in range(m):
         row = at(c, r * c_row)
         for j in range(vectors * lanes(c)):
@@ -441,12 +489,14 @@ def _plain_pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row
 
 
 @kernel
-def _plain_pixel_dots(rows, lines, size, image, offset, grad, places, c):
-    for r in range(rows):
-        for i in range(lines):
-            x, g = at(image, offset[r] + places[2 * i]), at(grad, places[2 * i + 1])
-            for j in range(size):
-                c[r * lanes(c) + j % lanes(c)] += x[j] * g[j]
+def _plain_pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row):
+    for channel in range(channels):
+        sums = at(c, channel * c_row)
+        for r in range(taps):
+            for i in range(lines):
+                x, g = at(image, offset[r] + places[2 * i]), at(grad, channel * plane + places[2 * i + 1])
+                for j in range(size):
+                    sums[r * lanes(c) + j % lanes(c)] += x[j] * g[j]
 
 
 @kernel
@@ -472,30 +522,31 @@ def _plain_add_rows(taps, columns, columns_row, image, offset, pieces):
 
 tap_product = _vector_tap_product if VECTOR_BITS else _plain_tap_product
 """
-Inside a kernel: ``tap_product(m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start,
-start_row, accumulate, relu)``. Vector v of row r of the result is
+Inside a kernel: ``tap_product(half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
+start, start_row, accumulate, relu)``. Vector v of row r of the result is
 
     start[r * start_row], or with `accumulate` what is in c,
     + sum over i < k of a[r * a_row + a_offset[i]] * image[r * image_step + places[3 v] + offset[i] + lane],
 
 raised to zero with `relu`; its first ``places[3 v + 2]`` lanes go to ``c[r * c_row + places[3 v + 1]]``. Here and
-below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read.
+below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read; with
+`half`, vectors have half the size everywhere (not in plain loops, where `half` must be false).
 """
 pixel_product = _vector_pixel_product if VECTOR_BITS else _plain_pixel_product
 """
-Inside a kernel: ``pixel_product(m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate)`` sets, or with
-`accumulate` adds to, so many whole vectors of row r of c
+Inside a kernel: ``pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate)`` sets,
+or with `accumulate` adds to, so many whole vectors of row r of c
 
     sum over i < k of image[offset[r] + pixel[i]] * b[i * b_row + lane].
 """
 pixel_dots = _vector_pixel_dots if VECTOR_BITS else _plain_pixel_dots
 """
-Inside a kernel: ``pixel_dots(rows, lines, size, image, offset, grad, places, c)`` adds to the vector
-``c[r * lanes]``, for at most `DOT_HEIGHT` rows,
+Inside a kernel: ``pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row)`` adds to
+the vectors ``c[n * c_row + r * lanes]``, for r < taps and n < channels,
 
-    sum over i < lines, j < size of image[offset[r] + places[2 i] + j] * grad[places[2 i + 1] + j]
+    sum over i < lines, j < size of image[offset[r] + places[2 i] + j] * grad[n * plane + places[2 i + 1] + j]
 
-in such a way that lane n gets the terms with j = n modulo the number of lanes.
+in such a way that lane l gets the terms with j = l modulo the number of lanes.
 """
 copy_rows = _vector_copy_rows if VECTOR_BITS else _plain_copy_rows
 """

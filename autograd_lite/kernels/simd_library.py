@@ -21,7 +21,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import JIT, cache_directory
-from .simd import VECTOR_BITS, _Library, _target_machine, _Vectors, _word
+from .simd import VECTOR_BITS, VECTOR_BYTES, _Library, _target_machine, _Vectors, _word
 
 WORD = ir.IntType(64)
 BIT = ir.IntType(1)
@@ -32,6 +32,7 @@ class Emitter(_Library):
     word, pointer to elements, table (pointer to words), bit."""
 
     signatures: dict[str, str]
+    vector_bytes = VECTOR_BYTES
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -47,7 +48,7 @@ class Emitter(_Library):
         function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
         function = ir.Function(self.module, function_type, name)
         builder = ir.IRBuilder(function.append_basic_block("entry"))
-        return function, builder, _Vectors(builder, self.size)
+        return function, builder, _Vectors(builder, self.size, self.vector_bytes)
 
     @staticmethod
     def entry(builder: ir.IRBuilder, table: ir.Value, index: ir.Value | int) -> ir.Value:
