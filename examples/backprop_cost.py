@@ -20,7 +20,6 @@ from autograd_lite import Tensor
 
 from .common import figures, options
 from .common.figures import BLUE, GREY, ORANGE, plt
-from .common.training import progress
 
 
 def network(depth: int, width: int, dtype: Any = ag.float64) -> list[Tensor]:
@@ -122,7 +121,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     path_depth, path_width = 4, 4
 
     steps = len(widths) + len(depths) + len(path_widths) + len(path_depths)
-    with progress(None, unit="network", total=steps, desc="timing") as bar:
+    with options.progress(None, unit="network", total=steps, desc="timing") as bar:
 
         def timed(function: Any, *sizes: Any) -> Any:
             result = function(*sizes)

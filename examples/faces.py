@@ -25,9 +25,9 @@ try:
 except ImportError as error:
     raise SystemExit("the grid search needs scikit-learn: pip install 'autograd_lite[examples]'") from error
 
-from .common import figures, images, options, training
+from .common import figures, images, options
 from .common.figures import BLUE, GREY, plt
-from .common.networks import AlexNet, SqueezeNet, load_features, outputs_of
+from .common.networks import AlexNet, SqueezeNet, load_features, outputs_of, squeezenet_weights
 
 SIDE = 64
 GRID = {
@@ -96,14 +96,7 @@ def load(given: argparse.Namespace) -> images.Images:
             parts[split] = datasets.ImageFolder(place / split)
         except FileNotFoundError as error:
             sys.exit(str(error))
-    splits = []
-    for name, part in parts.items():
-        pictures, labels = [], []
-        for k in training.progress(range(0, len(part), 4 if given.quick else 1), unit="image", desc=f"reading {name}"):
-            picture, label = part[k]
-            pictures.append(np.moveaxis(picture, 2, 0))
-            labels.append(label)
-        splits.append(images.Split(ag.from_numpy(np.stack(pictures)), ag.tensor(labels)))
+    splits = [images.gather(part, name, every=4 if given.quick else 1) for name, part in parts.items()]
     return images.Images("faces", *splits, parts["train"].classes)
 
 
@@ -182,7 +175,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
     path = given.weights
     if path is None and given.network == "squeezenet":
-        path = images.folder(given, "SqueezeNet") / "squeezenet" / "squeezenet1_1_features.safetensors"
+        path = squeezenet_weights(given)
     if path is None:
         print("features  none: AlexNet's need --weights FILE")
         return options.report(given, metrics)

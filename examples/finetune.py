@@ -22,7 +22,7 @@ from autograd_lite import datasets, nn
 
 from .cnn import ConvNet
 from .common import figures, images, options, training
-from .common.networks import Normalised, SqueezeNet, load_features, outputs_of
+from .common.networks import Normalised, SqueezeNet, load_features, outputs_of, squeezenet_weights
 
 SIDE, SMALL_SIDE = 224, 64
 
@@ -38,15 +38,7 @@ def load(given: argparse.Namespace) -> images.Images:
             parts = flowers102(root)
     except FileNotFoundError as error:
         sys.exit(str(error))
-    splits = []
-    for name, part in parts.items():
-        chosen = range(0, len(part), 6 if given.quick else 1)
-        pictures, labels = [], []
-        for k in training.progress(chosen, unit="image", desc=f"reading {name}"):
-            picture, label = part[k]
-            pictures.append(np.moveaxis(crop(picture), 2, 0))
-            labels.append(label)
-        splits.append(images.Split(ag.from_numpy(np.stack(pictures)), ag.tensor(labels)))
+    splits = [images.gather(part, name, crop, 6 if given.quick else 1) for name, part in parts.items()]
     return images.Images(given.dataset, *splits, list(parts["train"].classes))
 
 
@@ -173,7 +165,7 @@ def shrunk(split: images.Split) -> images.Split:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     given = parse(arguments)
     out = options.start(given)
-    weights = given.weights or images.folder(given, "SqueezeNet") / "squeezenet" / "squeezenet1_1_features.safetensors"
+    weights = given.weights or squeezenet_weights(given)
     data = load(given)
     print(f"data      {data}")
     network = SqueezeNet(len(data.classes))

@@ -18,7 +18,6 @@ from autograd_lite import Tensor, nn
 
 from .common import figures, options
 from .common.figures import BLUE, GREY, ORANGE, plt
-from .common.training import progress
 from .mlp import TwoLayerNetwork
 
 EPS = 3e-5
@@ -76,7 +75,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
     count = sum(p.numel() for p in model.parameters())
     worst, compared = {}, {}
-    with progress(None, unit="weight", total=count) as bar:
+    with options.progress(None, unit="weight", total=count) as bar:
         for name, parameter in model.named_parameters():
             numerical = numerical_gradient(model, parameter, x, labels, EPS, bar)
             computed = parameter.grad.numpy()

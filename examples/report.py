@@ -23,7 +23,6 @@ from typing import Any
 
 from . import compare_torch
 from .common import options
-from .common.training import progress
 
 Metrics = dict[str, Any]
 
@@ -314,7 +313,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         if one.name in given.only and one not in chosen:
             print(f"left out  {one.name}: needs --data DIR")
     results = []
-    bar = progress(chosen, unit="experiment")
+    bar = options.progress(chosen, unit="experiment")
     for one in bar:
         bar.set_description(one.name)
         result = Result(one, run(one, given), run(one, given, torch=True) if given.compare and one.comparable else None)

@@ -55,7 +55,7 @@ def read_photographs(folder: pathlib.Path) -> list[Page]:
     from PIL import Image
 
     pages = []
-    for path in training.progress(sorted(folder.glob("*.jpg")), unit="photograph", desc="finding letters"):
+    for path in options.progress(sorted(folder.glob("*.jpg")), unit="photograph", desc="finding letters"):
         with Image.open(path) as file:
             size = (letters.WORKING_WIDTH, round(file.height * letters.WORKING_WIDTH / file.width))
             photograph = np.asarray(file.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float64) / 255

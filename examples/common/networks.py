@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 import sys
 
 import autograd_lite as ag
 from autograd_lite import Tensor, nn
+
+from .images import folder
+from .options import progress
 
 # The mean and spread of ImageNet's images, with which the published weights were trained.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -90,6 +94,11 @@ class AlexNet(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
+def squeezenet_weights(given: argparse.Namespace) -> pathlib.Path:
+    """Where SqueezeNet's weights are in the folder given by ``--data``."""
+    return folder(given, "SqueezeNet") / "squeezenet" / "squeezenet1_1_features.safetensors"
+
+
 def load_features(model: nn.Module, path: pathlib.Path) -> None:
     """Read the weights of a network's ``features`` from safetensors or a torchvision ``.pth``.
 
@@ -128,7 +137,5 @@ class Normalised(nn.Module):
 @ag.no_grad()
 def outputs_of(layers: nn.Module, images: Tensor, batch_size: int = 20, description: str = "features") -> Tensor:
     """What `layers` make of all images."""
-    from .training import progress
-
     starts = progress(range(0, len(images), batch_size), unit="batch", desc=description)
     return ag.cat([layers(normalised(images[i : i + batch_size])) for i in starts])

@@ -1,4 +1,4 @@
-"""The command-line options that every example takes."""
+"""The command-line options that every example takes, and the progress bar."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import pathlib
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 import autograd_lite as ag
@@ -91,6 +93,15 @@ def start(options: argparse.Namespace) -> pathlib.Path:
     ag.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     return options.out
+
+
+def progress(items: Iterable[Any], unit: str = "epoch", **options: Any) -> Any:
+    """The items, with a progress bar where somebody looks at it."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        sys.exit("the examples need tqdm: pip install 'autograd_lite[examples]'")
+    return tqdm(items, unit=unit, file=sys.stderr, dynamic_ncols=True, disable=None, **options)
 
 
 def report(options: argparse.Namespace, metrics: dict[str, Any]) -> dict[str, Any]:

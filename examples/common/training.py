@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import autograd_lite as ag
@@ -14,15 +13,7 @@ from autograd_lite import Tensor, nn
 from autograd_lite.utils.data import DataLoader, TensorDataset
 
 from .images import Split, to_float
-
-
-def progress(items: Iterable[Any], unit: str = "epoch", **options: Any) -> Any:
-    """The items, with a progress bar where somebody looks at it."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        sys.exit("the examples need tqdm: pip install 'autograd_lite[examples]'")
-    return tqdm(items, unit=unit, file=sys.stderr, dynamic_ncols=True, disable=None, **options)
+from .options import progress
 
 
 class History(dict[str, list[float]]):
