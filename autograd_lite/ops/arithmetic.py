@@ -1,5 +1,5 @@
-"""The public arithmetic: what the elementwise table needs on top (options, integers, booleans), comparisons,
-selection, and the operators of `Tensor`."""
+"""The public arithmetic: what the elementwise table needs on top (options, integers, booleans), selection, and the
+arithmetic operators of `Tensor`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from ..autograd.grad_mode import state
 from ..kernels import discrete
 from ..tensor import Tensor, method
 from . import pointwise
+from .comparison import attach_operators
 from .elementwise import FUNCTIONS, ElementwisePrimitive, cast, check_broadcast, common, constant, is_number
 from .inplace import inplace
 
 __all__ = [
-    "absolute", "add", "addcdiv", "addcmul", "allclose", "arccos", "arccosh", "arcsin", "arcsinh",
-    "arctan", "arctan2", "arctanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "clamp", "clip", "div", "divide", "eq", "equal", "fill",
-    "floor_divide", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan",
-    "isneginf", "isposinf", "le", "lerp", "less", "less_equal", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "multiply", "nan_to_num", "ne", "negative", "not_equal", "pow",
-    "round", "rsub", "signbit", "sub", "subtract", "where",
+    "absolute", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "arctanh", "clamp", "clip", "div", "divide", "fill", "floor_divide", "lerp", "multiply", "nan_to_num",
+    "negative", "pow", "round", "rsub", "sub", "subtract", "where",
 ]  # fmt: skip
 
 
@@ -392,188 +389,6 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return pointwise.round_half_even(input * scale) / scale
 
 
-def _comparison(name: str, ufunc: str, symbol: str, outcome: str) -> Callable[[Any, Any], Tensor]:
-    def op(input: Any, other: Any) -> Tensor:
-        if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input._data.dtype is other._data.dtype):
-            input, other = common(name, input, other)
-        if input._data.shape != other._data.shape:
-            check_broadcast(name, (input._data.shape, other._data.shape))
-        return Tensor(discrete.compare(ufunc, input._data, other._data))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"""Elementwise ``input {symbol} other``, as a tensor of bool; no gradient.
-
-    Parameters
-    ----------
-    input, other : Tensor or number
-        Of shapes that broadcast together.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.{name}(ag.tensor([1.0, 2.0, 3.0]), 2)
-    tensor({outcome})
-    """
-    FUNCTIONS[name] = op
-    return op
-
-
-eq = _comparison("eq", "equal", "==", "[False,  True, False]")
-ne = _comparison("ne", "not_equal", "!=", "[ True, False,  True]")
-lt = _comparison("lt", "less", "<", "[ True, False, False]")
-le = _comparison("le", "less_equal", "<=", "[ True,  True, False]")
-gt = _comparison("gt", "greater", ">", "[False, False,  True]")
-ge = _comparison("ge", "greater_equal", ">=", "[False,  True,  True]")
-
-
-def _test(name: str, example: str, outcome: str, doc: str) -> Callable[[Tensor], Tensor]:
-    def op(input: Tensor) -> Tensor:
-        if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
-        return Tensor(discrete.test(name, input._data))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"""{doc}, elementwise, as a tensor of bool; no gradient.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.{name}(ag.tensor({example}))
-    tensor({outcome})
-    """
-    return op
-
-
-isnan = _test("isnan", "[1.0, float('nan')]", "[False,  True]", "Whether an element is NaN")
-isinf = _test("isinf", "[1.0, float('inf')]", "[False,  True]", "Whether an element is infinite")
-isfinite = _test("isfinite", "[1.0, float('inf')]", "[ True, False]", "Whether an element is neither infinite nor NaN")
-isposinf = _test("isposinf", "[1.0, float('inf')]", "[False,  True]", "Whether an element is +infinity")
-isneginf = _test("isneginf", "[1.0, float('-inf')]", "[False,  True]", "Whether an element is -infinity")
-signbit = _test("signbit", "[1.0, -0.0]", "[False,  True]", "Whether the sign bit is set")
-
-
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise.
-
-    Parameters
-    ----------
-    rtol, atol : float
-        Relative and absolute tolerance.
-    equal_nan : bool
-        Whether two NaN count as close.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.isclose(ag.tensor([1.0, 1.0]), ag.tensor([1.0 + 1e-7, 1.1]))
-    tensor([ True, False])
-    """
-    if input.dtype is not other.dtype:
-        raise RuntimeError(f"isclose: {input.dtype!r} did not match {other.dtype!r}")
-    check_broadcast("isclose", (input._data.shape, other._data.shape))
-    return Tensor(np.asarray(np.isclose(input._data, other._data, rtol, atol, equal_nan)))
-
-
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether all elements are close; see `isclose`.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.allclose(ag.tensor([1.0]), ag.tensor([1.0 + 1e-7]))
-    True
-    """
-    return bool(isclose(input, other, rtol, atol, equal_nan)._data.all())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and the same elements.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.equal(ag.tensor([1, 2]), ag.tensor([1, 2]))
-    True
-    """
-    return input._data.shape == other._data.shape and bool((input._data == other._data).all())
-
-
-def _bitwise(name: str, ufunc: str, symbol: str) -> Callable[[Any, Any], Tensor]:
-    def op(input: Any, other: Any) -> Tensor:
-        input, other = common(name, input, other)
-        if input._data.dtype.kind == "f":
-            raise RuntimeError(f"{name}: not implemented for {input.dtype!r}; it takes integers and booleans")
-        return Tensor(discrete.apply(ufunc, input._data, other._data, dtype=input._data.dtype))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"""Elementwise ``input {symbol} other`` of integers (bit by bit) or booleans; no gradient.
-
-    Raises
-    ------
-    RuntimeError
-        For floating-point tensors.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.{name}(ag.tensor([6]), ag.tensor([3]))
-    tensor([{ {"and": 2, "or": 7, "xor": 5, "left_shift": 48, "right_shift": 0}[name.removeprefix("bitwise_")] }])
-    """
-    return op
-
-
-bitwise_and = _bitwise("bitwise_and", "bitwise_and", "&")
-bitwise_or = _bitwise("bitwise_or", "bitwise_or", "|")
-bitwise_xor = _bitwise("bitwise_xor", "bitwise_xor", "^")
-bitwise_left_shift = _bitwise("bitwise_left_shift", "left_shift", "<<")
-bitwise_right_shift = _bitwise("bitwise_right_shift", "right_shift", ">>")
-
-
-def bitwise_not(input: Tensor) -> Tensor:
-    """Elementwise ``~input`` of integers or booleans; no gradient.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.bitwise_not(ag.tensor([True, False]))
-    tensor([False,  True])
-    """
-    if input._data.dtype.kind == "f":
-        raise RuntimeError(f"bitwise_not: not implemented for {input.dtype!r}; it takes integers and booleans")
-    return Tensor(discrete.apply("invert", input._data))
-
-
-def _logical(name: str) -> Callable[[Any, Any], Tensor]:
-    def op(input: Any, other: Any) -> Tensor:
-        input, other = common(name, input, other)
-        return Tensor(discrete.compare(name, input._data, other._data))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"""{name.replace("_", " ").capitalize()} of truth values (non-zero is true), as bool; no gradient.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.{name}(ag.tensor([True]), ag.tensor([False]))
-    tensor([{"False" if name == "logical_and" else " True"}])
-    """.replace("[ True]", "[True]")
-    return op
-
-
-logical_and, logical_or, logical_xor = map(_logical, ("logical_and", "logical_or", "logical_xor"))
-
-
-def logical_not(input: Tensor) -> Tensor:
-    """Not, of truth values (non-zero is true), as bool; no gradient.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.logical_not(ag.tensor([0.0, 2.0]))
-    tensor([ True, False])
-    """
-    return Tensor(discrete.test("logical_not", input._data))
-
 
 _fill = ElementwisePrimitive("fill", ("x", "value"), "value", {"x": "0", "value": "g"})
 
@@ -620,35 +435,14 @@ def _copy(input: Tensor, other: Tensor) -> Tensor:
 # Methods and operators
 
 
-def _operator(function: Callable[[Any, Any], Tensor], reflected: bool = False) -> Callable[[Any, Any], Any]:
-    """`function` as a binary operator: leaves foreign operands to the other side."""
-    if hasattr(function, "operator") and not reflected:
-        return function.operator
-
-    def operator(self: Any, other: Any) -> Any:
-        if not isinstance(other, Tensor) and not is_number(other):
-            return NotImplemented
-        return function(other, self) if reflected else function(self, other)
-
-    return operator
-
-
 _function: Any
 _OPERATORS: dict[str, Any] = {
     "add": pointwise.add, "sub": sub, "mul": pointwise.mul, "truediv": pointwise.true_divide,
     "floordiv": floor_divide, "mod": pointwise.remainder, "pow": pow,
-    "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
-    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
 }  # fmt: skip
-for _name, _function in _OPERATORS.items():
-    method(_operator(_function), name=f"__{_name}__")
-    method(_operator(_function, reflected=True), name=f"__r{_name}__")
-    method(_operator(inplace(_function)), name=f"__i{_name}__")
-for _name, _function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-    method(_operator(_function), name=f"__{_name}__")
+attach_operators(_OPERATORS)
 method(pointwise.neg, name="__neg__")
 method(pointwise.abs, name="__abs__")
-method(bitwise_not, name="__invert__")
 method(lambda self: self, name="__pos__")
 
 _METHODS = [
@@ -665,12 +459,6 @@ _METHODS = [
 for _function in _METHODS:
     method(_function)
     method(inplace(_function), name=f"{_function.__name__}_")
-for _function in (
-    eq, ne, lt, le, gt, ge, isnan, isinf, isfinite, isposinf, isneginf, signbit, isclose, allclose, equal,
-    bitwise_and, bitwise_or, bitwise_xor, bitwise_not, bitwise_left_shift, bitwise_right_shift,
-    logical_and, logical_or, logical_xor, logical_not,
-):  # fmt: skip
-    method(_function)
 
 
 _add_kernel = pointwise.add.primitive.kernel  # type: ignore[attr-defined]
@@ -694,12 +482,10 @@ method(inplace(lambda self: fill(self, 0), "zero_"), name="zero_")
 subtract, multiply, divide, negative, absolute = sub, pointwise.mul, div, pointwise.neg, pointwise.abs
 arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan, pointwise.atan2
 arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
-greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 for _name, _function in {
     "true_divide": pointwise.true_divide, "subtract": sub, "multiply": pointwise.mul, "divide": div,
     "negative": pointwise.neg,
     "absolute": pointwise.abs, "clip": clamp, "arctan2": pointwise.atan2,
-    "greater": gt, "greater_equal": ge, "less": lt, "less_equal": le, "not_equal": ne,
 }.items():  # fmt: skip
     method(_function, name=_name)
 clip = clamp

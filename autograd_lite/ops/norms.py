@@ -11,7 +11,8 @@ import numpy as np
 from .. import dtypes
 from ..kernels import reduce
 from ..tensor import Tensor, method
-from .arithmetic import eq, logical_or, pow, where
+from .arithmetic import pow, where
+from .comparison import eq, logical_or
 from .decomposition import svdvals
 from .elementwise import ElementwisePrimitive, cast
 from .extremes import amax, amin
