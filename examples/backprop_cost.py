@@ -71,30 +71,35 @@ class PathSums:
         return gradients
 
 
-def time_paths(depth: int, width: int) -> tuple[float, int]:
-    """Seconds and products for a gradient from path sums, which is compared with `backward`."""
+def time_paths(depth: int, width: int, repeats: int = 1) -> tuple[float, int]:
+    """Processor seconds (the least of some repeats) and products for a gradient from path sums.
+
+    The gradient is compared with that of `backward`.
+    """
     ag.manual_seed(depth * 100 + width)
     weights, x = network(depth, width), ag.randn(width, dtype=ag.float64)
     forward(weights, x)[-1].sum().backward()
-    sums = PathSums(weights, x)
-    started = time.perf_counter()
-    gradients = sums.gradient()
-    seconds = time.perf_counter() - started
+    best = float("inf")
+    for _ in range(repeats):
+        sums = PathSums(weights, x)
+        started = time.process_time()
+        gradients = sums.gradient()
+        best = min(best, time.process_time() - started)
     for ours, weight in zip(gradients, weights, strict=True):
         assert np.allclose(ours, weight.grad.numpy(), rtol=1e-9, atol=1e-12)
-    return seconds, sums.products
+    return best, sums.products
 
 
 def time_backward(depth: int, width: int, samples: int, repeats: int) -> float:
-    """Seconds for a sample's gradient by `backward`: the quickest of some repeats, forward not counted."""
+    """Processor seconds for a sample's gradient by `backward`: the least of some repeats, forward not counted."""
     ag.manual_seed(0)
     weights, x = network(depth, width, ag.float32), ag.randn(samples, width)
     best = float("inf")
     for _ in range(repeats):
         loss = forward(weights, x)[-1].sum()
-        started = time.perf_counter()
+        started = time.process_time()
         loss.backward()
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
         for weight in weights:
             weight.grad = None
     return best / samples
@@ -115,9 +120,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     quick = given.quick
     widths, depths = ([32, 64, 128], [2, 4, 8]) if quick else ([64, 128, 256, 512, 1024], [2, 4, 8, 16, 32])
     fixed_depth, fixed_width = 4, 64 if quick else 256
-    path_widths, path_depths = [2, 3, 4], [2, 3, 4] if quick else [2, 3, 4, 5, 6]
+    path_widths, path_depths = [2, 3, 4], [2, 3, 4]
     if not quick:
-        path_widths = [3, 4, 6, 8, 10]
+        path_widths, path_depths = [4, 6, 9, 13, 18], [2, 3, 4, 5, 6, 7]
     path_depth, path_width = 4, 4
 
     steps = len(widths) + len(depths) + len(path_widths) + len(path_depths)
@@ -131,8 +136,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         repeats = 3 if quick else 15
         by_width = [timed(time_backward, fixed_depth, k, given.batch_size, repeats) for k in widths]
         by_depth = [timed(time_backward, n, fixed_width, given.batch_size, repeats) for n in depths]
-        paths_by_width = [timed(time_paths, path_depth, k) for k in path_widths]
-        paths_by_depth = [timed(time_paths, n, path_width) for n in path_depths]
+        paths_by_width = [timed(time_paths, path_depth, k, 3) for k in path_widths]
+        paths_by_depth = [timed(time_paths, n, path_width, 3) for n in path_depths]
 
     fitted = {
         "backward over width": exponent(widths, by_width),
