@@ -44,6 +44,7 @@ from .ops import (
     scan as _scan,
     scatter as _scatter,
     shape as _shape,
+    shrinkage as _shrinkage,
     softmax as _softmax,
     sorting as _sorting,
     views as _views,
@@ -54,6 +55,7 @@ from .ops.pointwise import *
 from .ops.arithmetic import *
 from .ops.comparison import *
 from .ops.activation import *
+from .ops.shrinkage import *
 from .ops.shape import *
 from .ops.views import *
 from .ops.joining import *
@@ -125,6 +127,7 @@ __all__ += _reduction.__all__
 __all__ += _scan.__all__
 __all__ += _scatter.__all__
 __all__ += _shape.__all__
+__all__ += _shrinkage.__all__
 __all__ += _softmax.__all__
 __all__ += _sorting.__all__
 __all__ += _views.__all__

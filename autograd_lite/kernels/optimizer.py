@@ -1,11 +1,8 @@
 """Optimizer steps: every parameter of a group is updated by one call, in one pass over its arrays.
 
 A call is handed one flat tuple of arrays, ``(p, g, states...)`` of the first parameter, then of the
-second, and so on. Numba would unbox such a tuple array by array and compile anew for every length; so
-kernels get its address instead and read the arrays' own descriptors (CPython's tuple layout and NumPy's
-stable ``PyArrayObject`` ABI). Nothing is cached between steps, hence nothing can go stale when an array
-is replaced. Before anything is written the kernel checks that all arrays are C-contiguous, writable, of
-one dtype, and of one size per parameter.
+second, and so on, by its address (see `tuples`). Before anything is written the kernel checks that all
+arrays are C-contiguous, writable, of one dtype, and of one size per parameter.
 
 Hyperparameters come in a float64 array, are combined there, and are rounded once to the dtype of the
 parameters. Parameters are cut into chunks of fixed size, which threads share; updates are
@@ -14,19 +11,15 @@ elementwise and norms are added up in chunk order, so results do not depend on t
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
-from .jit import JIT, kernel
+from .jit import kernel
 from .threading import parallel_for
+from .tuples import count_steps, piece, size_of, steps_of, usable
 
 CHUNK = 1 << 11
 """Elements that are not divided between threads."""
@@ -38,156 +31,9 @@ its cache."""
 TILE = 1024
 """Elements that stay in the first-level cache from one loop to the next."""
 
-_ITEMS = tuple.__basicsize__
-_DATA = object.__basicsize__
-_TYPE, _NDIM, _SHAPE, _DTYPE, _FLAGS = _DATA - 8, _DATA + 8, _DATA + 16, _DATA + 40, _DATA + 48
-_KIND = _DATA + 8  # in a dtype object: kind, type character and byte order, then the type's number
-_USABLE = 0x0001 | 0x0100 | 0x0400  # C-contiguous, aligned, writable
-
-
-def _check_layout() -> None:
-    """Refuse to load where arrays are not laid out as the kernels read them."""
-    probe = (None, np.zeros((3, 5), np.float32))
-    word, half = ctypes.c_int64.from_address, ctypes.c_int32.from_address
-    array = word(id(probe) + _ITEMS + 8).value
-    sound = array == id(probe[1]) and (
-        word(array + _TYPE).value == id(np.ndarray)
-        and word(array + _DATA).value == probe[1].ctypes.data
-        and half(array + _NDIM).value == 2
-        and word(word(array + _SHAPE).value + 8).value == 5
-        and ctypes.string_at(word(array + _DTYPE).value + _KIND, 3) == b"ff="
-        and half(array + _FLAGS).value & _USABLE == _USABLE
-    )
-    if not sound:
-        raise ImportError("autograd_lite: this Python lays out tuples or NumPy arrays in an unknown way")
-
-
-_check_layout()
 STEP = np.zeros(1, np.float32)
 """An array of the dtype of step counts."""
 _LIKE = {np.dtype(t): np.empty(1, t) for t in (np.float32, np.float64)}
-
-
-def _loader(element: ir.Type, result: types.Type) -> Any:
-    @intrinsic
-    def load(typingctx: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            return builder.load(builder.inttoptr(args[0], element.as_pointer()))
-
-        return result(types.int64), codegen
-
-    return load
-
-
-_load_word = _loader(ir.IntType(64), types.int64)
-_load_int = _loader(ir.IntType(32), types.int32)
-_load_float = _loader(ir.FloatType(), types.float32)
-
-
-def _incrementer() -> Any:
-    @intrinsic
-    def increment(typingctx: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            pointer = builder.inttoptr(args[0], ir.FloatType().as_pointer())
-            builder.store(builder.fadd(builder.load(pointer), ir.Constant(ir.FloatType(), 1.0)), pointer)
-            return context.get_dummy_value()
-
-        return types.void(types.int64), codegen
-
-    return increment
-
-
-_increment = _incrementer()
-"""``_increment(address)`` adds one to the float32 there."""
-
-
-def _viewer() -> Any:
-    @intrinsic
-    def view(typingctx: Any, address: Any, size: Any, like: Any) -> Any:
-        array_type = types.Array(like.dtype, 1, "C")
-
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-            array = make_array(array_type)(context, builder)
-            itemsize = context.get_constant(types.intp, like.dtype.bitwidth // 8)
-            data = builder.inttoptr(args[0], array.data.type)
-            populate_array(array, data, [args[1]], [itemsize], itemsize, meminfo=None)
-            return array._getvalue()
-
-        return array_type(types.int64, types.int64, like), codegen
-
-    return view
-
-
-_view = _viewer()
-"""``_view(address, size, like)``: the elements at `address`, of the dtype of `like`, as a flat array."""
-
-
-if JIT:
-
-    @kernel
-    def _size(arrays: int, index: int) -> int:
-        array = _load_word(arrays + _ITEMS + 8 * index)
-        shape = _load_word(array + _SHAPE)
-        size = 1
-        for axis in range(_load_int(array + _NDIM)):
-            size *= _load_word(shape + 8 * axis)
-        return size
-
-    @kernel
-    def _usable(arrays: int, index: int, model: int, last: int) -> bool:
-        """Whether entry `index` is an array as the kernels need it, of the dtype of entry `model`.
-
-        That is: an object of the type of entry `last`, C-contiguous, aligned and writable.
-        """
-        array = _load_word(arrays + _ITEMS + 8 * index)
-        if _load_word(array + _TYPE) != _load_word(_load_word(arrays + _ITEMS + 8 * last) + _TYPE):
-            return False
-        other = _load_word(arrays + _ITEMS + 8 * model)
-        if _load_word(_load_word(array + _DTYPE) + _KIND) != _load_word(_load_word(other + _DTYPE) + _KIND):
-            return False
-        return _load_int(array + _FLAGS) & _USABLE == _USABLE
-
-    @kernel
-    def _address(arrays: int, index: int) -> int:
-        """Where the elements of entry `index` of the tuple at address `arrays` begin."""
-        return _load_word(_load_word(arrays + _ITEMS + 8 * index) + _DATA)
-
-    @kernel
-    def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
-        """Elements ``[start, start + size)`` of entry `index`."""
-        return _view(_address(arrays, index) + start * like.itemsize, size, like)
-
-    @kernel
-    def _count_steps(arrays: int, count: int, width: int) -> None:
-        """Add one to the step count of every parameter."""
-        for i in range(count):
-            _increment(_address(arrays, i * width + width - 1))
-
-    @kernel
-    def _steps(arrays: int, index: int) -> float:
-        return np.float64(_load_float(_address(arrays, index)))
-
-else:
-
-    def _entry(arrays: int, index: int) -> np.ndarray:
-        return ctypes.cast(arrays, ctypes.py_object).value[index]
-
-    def _size(arrays: int, index: int) -> int:
-        return _entry(arrays, index).size
-
-    def _usable(arrays: int, index: int, model: int, last: int) -> bool:
-        array = _entry(arrays, index)
-        return type(array) is np.ndarray and array.flags.carray and array.dtype == _entry(arrays, model).dtype
-
-    def _piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
-        return _entry(arrays, index).reshape(-1)[start : start + size]
-
-    def _count_steps(arrays: int, count: int, width: int) -> None:
-        for i in range(count):
-            _entry(arrays, i * width + width - 1)[...] += 1
-
-    def _steps(arrays: int, index: int) -> float:
-        return float(_entry(arrays, index))
 
 
 @kernel
@@ -202,12 +48,12 @@ def _plan(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
     for i in range(count):
         first = i * width
         for entry in range(first, first + full):
-            if not _usable(arrays, entry, begin, last) or _size(arrays, entry) != _size(arrays, first):
+            if not usable(arrays, entry, begin, last) or size_of(arrays, entry) != size_of(arrays, first):
                 return -1, -1
         for entry in range(first + full, first + width):
-            if not _usable(arrays, entry, last, last) or _size(arrays, entry) != 1:
+            if not usable(arrays, entry, last, last) or size_of(arrays, entry) != 1:
                 return -1, -1
-        size = _size(arrays, first)
+        size = size_of(arrays, first)
         chunks += (size + CHUNK - 1) // CHUNK
         total += size
     return chunks, PARTS if total >= PARALLEL_FROM else min(chunks, 1)
@@ -220,7 +66,7 @@ def _share(arrays: int, k: int, width: int, part: int, parts: int) -> tuple[int,
     A part does the same share of every parameter, so that a thread updates those rows of the weights whose
     gradient it has computed; what is left over starts at another part in each.
     """
-    size = _size(arrays, k * width)
+    size = size_of(arrays, k * width)
     chunks = (size + CHUNK - 1) // CHUNK
     shift = 13 * k % parts
     start = min((chunks * part + shift) // parts * CHUNK, size)
@@ -240,8 +86,8 @@ def _sgd_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray, lik
         i, start, size = _share(arrays, k, 2, part, parts)
         if size == 0:
             continue
-        p = _piece(arrays, i, start, size, like)
-        g = _piece(arrays, i + 1, start, size, like)
+        p = piece(arrays, i, start, size, like)
+        g = piece(arrays, i + 1, start, size, like)
         for j in range(size):
             d = sign * g[j]
             if decay != 0:
@@ -266,9 +112,9 @@ def _momentum_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray
         i, start, size = _share(arrays, k, 3, part, parts)
         if size == 0:
             continue
-        p = _piece(arrays, i, start, size, like)
-        g = _piece(arrays, i + 1, start, size, like)
-        b = _piece(arrays, i + 2, start, size, like)
+        p = piece(arrays, i, start, size, like)
+        g = piece(arrays, i + 1, start, size, like)
+        b = piece(arrays, i + 2, start, size, like)
         for j in range(size):
             d = sign * g[j]
             if decay != 0:
@@ -302,15 +148,15 @@ def _adam_part(part: int, parts: int, count: int, arrays: int, width: int, h: np
         i, start, size = _share(arrays, k, width, part, parts)
         if size == 0:
             continue
-        t = _steps(arrays, i + width - 1)
+        t = steps_of(arrays, i + width - 1)
         rate, root = real(h[0] / (1 - h[1] ** t)), real(1 / math.sqrt(1 - h[2] ** t))
         tile = size if width == 5 else TILE  # one loop, or two
         for first in range(start, start + size, tile):
             n = min(start + size - first, tile)
-            p = _piece(arrays, i, first, n, like)
-            g = _piece(arrays, i + 1, first, n, like)
-            m = _piece(arrays, i + 2, first, n, like)
-            v = _piece(arrays, i + 3, first, n, like)
+            p = piece(arrays, i, first, n, like)
+            g = piece(arrays, i + 1, first, n, like)
+            m = piece(arrays, i + 2, first, n, like)
+            v = piece(arrays, i + 3, first, n, like)
             if width == 5:
                 for j in range(n):
                     d = sign * g[j]
@@ -320,7 +166,7 @@ def _adam_part(part: int, parts: int, count: int, arrays: int, width: int, h: np
                     v[j] = beta2 * v[j] + fresh2 * (d * d)
                     p[j] = shrink * p[j] - rate * m[j] / (root * math.sqrt(v[j]) + eps)
                 continue
-            top = _piece(arrays, i + 4, first, n, like)
+            top = piece(arrays, i + 4, first, n, like)
             for j in range(n):
                 d = sign * g[j]
                 if decay != 0:
@@ -337,7 +183,7 @@ def _adam(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     width = 6 if h[7] != 0 else 5
     chunks, parts = _plan(arrays, count, width, width - 1)
     if chunks >= 0:
-        _count_steps(arrays, count, width)
+        count_steps(arrays, count, width)
     parallel_for(_adam_part, parts, (parts, count, arrays, width, h, like))
     return chunks
 
@@ -358,9 +204,9 @@ def _rmsprop_part(part: int, parts: int, count: int, arrays: int, width: int, h:
             continue
         for first in range(start, start + size, TILE):
             n = min(start + size - first, TILE)
-            p = _piece(arrays, i, first, n, like)
-            g = _piece(arrays, i + 1, first, n, like)
-            v = _piece(arrays, i + 2, first, n, like)
+            p = piece(arrays, i, first, n, like)
+            g = piece(arrays, i + 1, first, n, like)
+            v = piece(arrays, i + 2, first, n, like)
             for j in range(n):
                 d = sign * g[j]
                 if decay != 0:
@@ -368,13 +214,13 @@ def _rmsprop_part(part: int, parts: int, count: int, arrays: int, width: int, h:
                 v[j] = alpha * v[j] + fresh * (d * d)
                 u[j] = d if centered else d / (math.sqrt(v[j]) + eps)
             if centered:
-                a = _piece(arrays, i + width - 2, first, n, like)
+                a = piece(arrays, i + width - 2, first, n, like)
                 for j in range(n):
                     a[j] += fresh * (u[j] - a[j])
                     variance = v[j] - a[j] * a[j]  # rounding may take it below zero
                     u[j] /= math.sqrt(zero if variance < 0 else variance) + eps
             if momentum != 0:
-                b = _piece(arrays, i + 3, first, n, like)
+                b = piece(arrays, i + 3, first, n, like)
                 for j in range(n):
                     b[j] = momentum * b[j] + u[j]
                     p[j] -= lr * b[j]
@@ -388,7 +234,7 @@ def _rmsprop(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     width = 4 + (h[4] != 0) + (h[5] != 0)
     chunks, parts = _plan(arrays, count, width, width - 1)
     if chunks >= 0:
-        _count_steps(arrays, count, width)
+        count_steps(arrays, count, width)
     parallel_for(_rmsprop_part, parts, (parts, count, arrays, width, h, like))
     return chunks
 
@@ -401,10 +247,10 @@ def _adagrad_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray,
         i, start, size = _share(arrays, k, 4, part, parts)
         if size == 0:
             continue
-        rate = real(h[0] / (1 + (_steps(arrays, i + 3) - 1) * h[1]))
-        p = _piece(arrays, i, start, size, like)
-        g = _piece(arrays, i + 1, start, size, like)
-        s = _piece(arrays, i + 2, start, size, like)
+        rate = real(h[0] / (1 + (steps_of(arrays, i + 3) - 1) * h[1]))
+        p = piece(arrays, i, start, size, like)
+        g = piece(arrays, i + 1, start, size, like)
+        s = piece(arrays, i + 2, start, size, like)
         for j in range(size):
             d = sign * g[j]
             if decay != 0:
@@ -417,7 +263,7 @@ def _adagrad_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray,
 def _adagrad(arrays: int, count: int, h: np.ndarray, like: np.ndarray) -> int:
     chunks, parts = _plan(arrays, count, 4, 3)
     if chunks >= 0:
-        _count_steps(arrays, count, 4)
+        count_steps(arrays, count, 4)
     parallel_for(_adagrad_part, parts, (parts, count, arrays, h, like))
     return chunks
 
@@ -434,7 +280,7 @@ def _norm_part(part: int, parts: int, count: int, arrays: int, order: float, sum
     for k in range(count):
         i, first, todo = _share(arrays, k, 1, part, parts)
         for start in range(first, first + todo, CHUNK):
-            g = _piece(arrays, i, start, min(first + todo - start, CHUNK), sums)
+            g = piece(arrays, i, start, min(first + todo - start, CHUNK), sums)
             total = real(0)
             if order == 2:
                 for j in range(g.size):
@@ -452,7 +298,7 @@ def _norm_part(part: int, parts: int, count: int, arrays: int, order: float, sum
                 for j in range(g.size):
                     total += abs(g[j]) ** exponent
             sums[before + start // CHUNK] = total
-        before += (_size(arrays, k) + CHUNK - 1) // CHUNK
+        before += (size_of(arrays, k) + CHUNK - 1) // CHUNK
 
 
 @kernel
@@ -463,7 +309,7 @@ def _norms(arrays: int, count: int, order: float, norms: np.ndarray) -> int:
     chunk = 0
     for i in range(count if chunks >= 0 else 0):
         norm = 0.0
-        for start in range(0, _size(arrays, i), CHUNK):
+        for start in range(0, size_of(arrays, i), CHUNK):
             x = np.float64(sums[chunk])
             chunk += 1
             if not math.isinf(order):
@@ -486,7 +332,7 @@ def _rescale_part(part: int, parts: int, count: int, arrays: int, h: np.ndarray,
         i, start, size = _share(arrays, k, 1, part, parts)
         if size == 0:
             continue
-        g = _piece(arrays, i, start, size, like)
+        g = piece(arrays, i, start, size, like)
         for j in range(size):
             x = factor * g[j]
             g[j] = math.copysign(limit, x) if abs(x) > limit else x

@@ -11,7 +11,6 @@ from ..ops.activation import (
     elu,
     gelu,
     glu,
-    hardshrink,
     hardsigmoid,
     hardswish,
     hardtanh,
@@ -27,11 +26,8 @@ from ..ops.activation import (
     sigmoid,
     silu,
     softplus,
-    softshrink,
     softsign,
     tanh,
-    tanhshrink,
-    threshold,
 )
 from ..ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.counting import one_hot
@@ -76,6 +72,7 @@ from ..ops.pooling import (
 )
 from ..ops.rearrange import pad
 from ..ops.resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold, upsample
+from ..ops.shrinkage import hardshrink, softshrink, tanhshrink, threshold
 from ..ops.softmax import log_softmax as _log_softmax
 from ..ops.softmax import softmax as _softmax
 from ..tensor import Tensor

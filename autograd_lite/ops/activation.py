@@ -10,12 +10,12 @@ from .arithmetic import clamp
 from .elementwise import FUNCTIONS, ElementwisePrimitive, constant, unary
 from .inplace import inplace as changing
 
-__all__ = ["celu", "celu_", "hardshrink", "logsigmoid", "prelu", "relu", "relu_", "selu", "selu_", "threshold"]
+__all__ = ["celu", "celu_", "logsigmoid", "prelu", "relu", "relu_", "selu", "selu_"]
 
 sigmoid, tanh = pointwise.sigmoid, pointwise.tanh
 
 
-class _Activation(ElementwisePrimitive):
+class Activation(ElementwisePrimitive):
     """An elementwise primitive of one tensor and some numbers, with its in-place twin."""
 
     def __init__(self, name: str, formula: str, derivative: str, options: tuple[str, ...] = ()) -> None:
@@ -68,7 +68,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return relu_(input) if inplace else _relu(input)
 
 
-_leaky_relu = _Activation(
+_leaky_relu = Activation(
     "leaky_relu", "where(x > 0, x, x * slope)", "where(x > 0, g, g * slope)", ("slope",)
 )
 
@@ -142,7 +142,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return _prelu(input, weight)
 
 
-_elu = _Activation(
+_elu = Activation(
     "elu", "where(x > 0, x, alpha * expm1(x))", "where(x > 0, g, g * alpha * exp(minimum(x, 0)))", ("alpha",)
 )
 
@@ -165,7 +165,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _elu.apply(input, inplace, alpha)
 
 
-_selu = _Activation(
+_selu = Activation(
     "selu",
     "1.0507009873554805 * where(x > 0, x, 1.6732632423543772 * expm1(x))",
     "1.0507009873554805 * g * where(x > 0, 1, 1.6732632423543772 * exp(minimum(x, 0)))",
@@ -186,7 +186,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return _selu.apply(input, inplace)
 
 
-_celu = _Activation(
+_celu = Activation(
     "celu", "where(x > 0, x, alpha * expm1(x / alpha))", "where(x > 0, g, g * exp(minimum(x, 0) / alpha))", ("alpha",)
 )
 
@@ -216,13 +216,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _celu.apply(input, inplace, alpha)
 
 
-_gelu = _Activation(
+_gelu = Activation(
     "gelu",
     "0.5 * x * (1 + erf(x * 0.7071067811865476))",
     "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * 0.3989422804014327 * exp(-0.5 * x * x))",
 )
 _GELU_TANH = "tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))"
-_gelu_tanh = _Activation(
+_gelu_tanh = Activation(
     "gelu_tanh",
     f"0.5 * x * (1 + {_GELU_TANH})",
     f"0.5 * g * (1 + {_GELU_TANH} + times(1 - {_GELU_TANH} * {_GELU_TANH}, "
@@ -260,7 +260,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return (_gelu if approximate == "none" else _gelu_tanh).apply(input, False)
 
 
-_silu = _Activation("silu", "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))")
+_silu = Activation("silu", "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))")
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -279,7 +279,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _silu.apply(input, inplace)
 
 
-_mish = _Activation(
+_mish = Activation(
     "mish",
     "x * tanh(softplus(x))",
     "g * (tanh(softplus(x)) + x * sigmoid(x) * (1 - tanh(softplus(x)) * tanh(softplus(x))))",
@@ -302,7 +302,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _mish.apply(input, inplace)
 
 
-_softplus_scaled = _Activation(
+_softplus_scaled = Activation(
     "softplus",
     "where(x * beta > threshold, x, softplus(x * beta) / beta)",
     "where(x * beta > threshold, g, g * sigmoid(x * beta))",
@@ -333,7 +333,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return _softplus_scaled.apply(input, False, beta, threshold)
 
 
-_logsigmoid = _Activation("log_sigmoid", "log_sigmoid(x)", "g * sigmoid(-x)")
+_logsigmoid = Activation("log_sigmoid", "log_sigmoid(x)", "g * sigmoid(-x)")
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -352,7 +352,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return _logsigmoid.apply(input, False)
 
 
-_softsign = _Activation("softsign", "x / (1 + abs(x))", "g / ((1 + abs(x)) * (1 + abs(x)))")
+_softsign = Activation("softsign", "x / (1 + abs(x))", "g / ((1 + abs(x)) * (1 + abs(x)))")
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -371,7 +371,7 @@ def softsign(input: Tensor) -> Tensor:
     return _softsign.apply(input, False)
 
 
-_hardtanh = _Activation(
+_hardtanh = Activation(
     "hardtanh", "minimum(maximum(x, low), high)", "where((x <= low) | (x >= high), 0, g)", ("low", "high")
 )
 
@@ -411,7 +411,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return _hardtanh.apply(input, inplace, 0.0, 6.0)
 
 
-_hardsigmoid = _Activation(
+_hardsigmoid = Activation(
     "hardsigmoid", "minimum(maximum(x + 3, 0), 6) / 6", "where((x > -3) & (x < 3), g / 6, 0)"
 )
 
@@ -432,7 +432,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _hardsigmoid.apply(input, inplace)
 
 
-_hardswish = _Activation(
+_hardswish = Activation(
     "hardswish",
     "x * minimum(maximum(x + 3, 0), 6) / 6",
     "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))",
@@ -453,101 +453,6 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([-0.0000, 1.1250, 4.0000])
     """
     return _hardswish.apply(input, inplace)
-
-
-_threshold = _Activation(
-    "threshold", "where(x <= limit, value, x)", "where(x <= limit, 0, g)", ("limit", "value")
-)
-
-
-def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """``x`` where it is above `threshold`, else `value`.
-
-    Notes
-    -----
-    Gradient: ``g`` above the threshold, else 0.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.nn.functional.threshold(ag.tensor([0.1, 2.0]), 0.5, 9.0)
-    tensor([9., 2.])
-    """
-    return _threshold.apply(input, inplace, threshold, value)
-
-
-_tanhshrink = _Activation("tanhshrink", "x - tanh(x)", "g * tanh(x) * tanh(x)")
-
-
-def tanhshrink(input: Tensor) -> Tensor:
-    """``x - tanh(x)``.
-
-    Notes
-    -----
-    Gradient: ``g * tanh(x)^2``.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.nn.functional.tanhshrink(ag.tensor([0.0, 2.0]))
-    tensor([0.0000, 1.0360])
-    """
-    return _tanhshrink.apply(input, False)
-
-
-_softshrink = _Activation(
-    "softshrink",
-    "where(x > limit, x - limit, where(x < -limit, x + limit, x * 0))",
-    "where((x >= -limit) & (x <= limit), 0, g)",
-    ("limit",),
-)
-
-
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``x`` moved towards 0 by `lambd`, and 0 where it would pass it.
-
-    Raises
-    ------
-    RuntimeError
-        If `lambd` is negative.
-
-    Notes
-    -----
-    Gradient: ``g`` where ``|x| > lambd``, else 0.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.nn.functional.softshrink(ag.tensor([0.1, 2.0]))
-    tensor([0.0000, 1.5000])
-    """
-    if lambd < 0:
-        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}")
-    return _softshrink.apply(input, False, lambd)
-
-
-_hardshrink = _Activation(
-    "hardshrink",
-    "where((x >= -limit) & (x <= limit), 0, x)",
-    "where((x >= -limit) & (x <= limit), 0, g)",
-    ("limit",),
-)
-
-
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """``x``, but 0 where ``|x| <= lambd``.
-
-    Notes
-    -----
-    Gradient: ``g`` where ``|x| > lambd``, else 0.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.nn.functional.hardshrink(ag.tensor([0.1, 2.0]))
-    tensor([0., 2.])
-    """
-    return _hardshrink.apply(input, False, lambd)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

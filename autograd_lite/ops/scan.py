@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import memory, reduce, scan
+from ..kernels import memory, scan
 from ..tensor import Tensor, method
 from .elementwise import cast
 from .inplace import inplace
@@ -22,7 +22,7 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff"]
 
 @primitive(name="cumsum")
 def _cumsum(x: np.ndarray, *, dim: int, reverse: bool) -> np.ndarray:
-    return reduce.cumsum(x, dim, reverse)
+    return scan.cumsum(x, dim, reverse)
 
 
 @_cumsum.derivative("x")
@@ -32,7 +32,7 @@ def _(g: Tensor, *, dim: int, reverse: bool) -> Tensor:
 
 @primitive(name="cumprod")
 def _cumprod(x: np.ndarray, *, dim: int, reverse: bool) -> np.ndarray:
-    return reduce.cumprod(x, dim, reverse)
+    return scan.cumprod(x, dim, reverse)
 
 
 # With P the running products: dx[i] = P[i - 1] * (g[i] + x[i + 1] * (g[i + 1] + x[i + 2] * ...)). The bracket is a

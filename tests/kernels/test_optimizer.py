@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd_lite.kernels import optimizer, threading
+from autograd_lite.kernels.jit import JIT
 
 CHUNK, TILE = optimizer.CHUNK, optimizer.TILE
 SIZES = [(0,), (1,), (7, 5), (TILE + 1,), (2, CHUNK), (CHUNK + 17,)]
@@ -323,7 +324,7 @@ def test_rescale():
 
 @pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop-both", "adagrad"])
 def test_no_float64_in_float32_loops(name):
-    if not optimizer.JIT:
+    if not JIT:
         pytest.skip("kernels are not compiled")
     arrays, h, _ = make(name, np.float32, [(4,)])
     run(name, arrays, h)

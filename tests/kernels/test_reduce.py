@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd_lite.kernels import reduce, threading
+from autograd_lite.kernels import reduce, scan, threading
 from autograd_lite.kernels.jit import JIT
 
 DTYPES = [np.float32, np.float64]
@@ -157,7 +157,7 @@ def test_running_sums_and_products(shape, reverse, dtype, rng):
     for axis in range(max(1, len(shape))):
         wide = np.atleast_1d(x.astype(np.float64))
         wide = np.flip(wide, axis) if reverse else wide
-        for function, reference in ((reduce.cumsum, np.cumsum), (reduce.cumprod, np.cumprod)):
+        for function, reference in ((scan.cumsum, np.cumsum), (scan.cumprod, np.cumprod)):
             wanted = reference(wide, axis=axis)
             wanted = (np.flip(wanted, axis) if reverse else wanted).reshape(shape)
             got = function(x, axis, reverse)
@@ -190,7 +190,7 @@ def test_integers_and_booleans(dtype, rng):
         np.testing.assert_array_equal(reduce.count_nonzero(x, axes), np.asarray(np.count_nonzero(x, axis=axes)))
     assert reduce.sum_to(x, (1, 5)).shape == (1, 5)
     np.testing.assert_array_equal(reduce.argmax(x, 1), np.argmax(x, 1))
-    np.testing.assert_array_equal(reduce.cumsum(x, 0, True), np.flip(np.cumsum(np.flip(x, 0), 0), 0))
+    np.testing.assert_array_equal(scan.cumsum(x, 0, True), np.flip(np.cumsum(np.flip(x, 0), 0), 0))
 
 
 @pytest.mark.skipif(not JIT, reason="too many elements for plain Python")
@@ -198,7 +198,7 @@ def test_float32_sums_of_many_elements(rng):
     x = rng.random(10_000_000, np.float32)
     exact = x.sum(dtype=np.float64)
     assert abs(reduce.sum(x, (0,)) - exact) < 2e-7 * exact
-    assert abs(reduce.cumsum(x, 0)[-1] - exact) < 1e-5 * exact
+    assert abs(scan.cumsum(x, 0)[-1] - exact) < 1e-5 * exact
     columns = reduce.sum(x.reshape(-1, 10), (0,))
     np.testing.assert_allclose(columns, x.reshape(-1, 10).sum(axis=0, dtype=np.float64), rtol=3e-7)
 
@@ -220,7 +220,7 @@ def test_same_bits_with_any_number_of_threads(shape, rng):
             yield reduce.logsumexp(x, axes)
             yield reduce.var_mean(x, axes)[0]
         for axis in range(len(shape)):
-            yield reduce.cumsum(x, axis)
+            yield scan.cumsum(x, axis)
             yield reduce.argmax(x, axis)
 
     results = []
