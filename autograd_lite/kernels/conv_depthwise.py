@@ -10,8 +10,8 @@ from __future__ import annotations
 from llvmlite import ir
 
 from .jit import kernel
-from .simd import VECTOR_BITS, _loop, _Values, _Vectors, _word, at, lanes
-from .simd_library import Emitter, VectorLibrary
+from .simd import at, lanes
+from .simd_library import VECTOR_BITS, Emitter, Values, VectorLibrary, Vectors, loop, word
 from .threading import parallel_for
 
 LINES, GRADIENTS = "depthwise_lines", "depthwise_gradients"
@@ -25,14 +25,14 @@ class _Depthwise(Emitter):
         self.gradients()
 
     def strip(
-        self, builder: ir.IRBuilder, vector: _Vectors, i: ir.Value, width: ir.Value, out_width: ir.Value, pad: ir.Value
+        self, builder: ir.IRBuilder, vector: Vectors, i: ir.Value, width: ir.Value, out_width: ir.Value, pad: ir.Value
     ) -> tuple[ir.Value, list[ir.Value], ir.Value]:
         """Where a strip begins, the columns of the image that exist for each of three taps, and of outputs."""
-        begin = builder.mul(i, _word(vector.width))
+        begin = builder.mul(i, word(vector.width))
         first = builder.sub(begin, pad)
         masks = []
         for tap in range(3):
-            start = builder.add(first, _word(tap))
+            start = builder.add(first, word(tap))
             inside = vector.first_lanes(builder.sub(width, start))
             masks.append(builder.and_(inside, builder.not_(vector.first_lanes(builder.neg(start)))))
         return begin, masks, vector.first_lanes(builder.sub(out_width, begin))
@@ -46,25 +46,25 @@ class _Depthwise(Emitter):
         function, builder, vector = self.function(LINES, self.signatures[LINES])
         count, x, x_step, height, width, out, out_step, out_height, out_width, *rest = function.args
         weight, weight_step, tap_step, start, start_step, pad_h, pad_w, relu = rest
-        strips = builder.udiv(builder.add(out_width, _word(vector.width - 1)), _word(vector.width))
+        strips = builder.udiv(builder.add(out_width, word(vector.width - 1)), word(vector.width))
         relu_mask = vector.splat(relu)
 
-        def channel(_: ir.Value, carried: _Values) -> _Values:
+        def channel(_: ir.Value, carried: Values) -> Values:
             x, out, weight, start = carried
             taps = [
-                vector.splat(builder.load(builder.gep(weight, [builder.mul(tap_step, _word(n))]))) for n in range(9)
+                vector.splat(builder.load(builder.gep(weight, [builder.mul(tap_step, word(n))]))) for n in range(9)
             ]
             first = vector.splat(builder.load(start))
 
-            def strip(i: ir.Value, _: _Values) -> _Values:
+            def strip(i: ir.Value, _: Values) -> Values:
                 begin, masks, kept = self.strip(builder, vector, i, width, out_width, pad_w)
 
-                def line(y: ir.Value, sums: _Values) -> _Values:
+                def line(y: ir.Value, sums: Values) -> Values:
                     row = builder.sub(y, pad_h)
                     inside = vector.splat(self.within(builder, row, height))
                     column = builder.add(builder.mul(row, width), builder.sub(begin, pad_w))
                     parts = [
-                        vector.load(builder.gep(x, [builder.add(column, _word(n))]), builder.and_(mask, inside))
+                        vector.load(builder.gep(x, [builder.add(column, word(n))]), builder.and_(mask, inside))
                         for n, mask in enumerate(masks)
                     ]
                     sums = [first, *sums]
@@ -73,20 +73,20 @@ class _Depthwise(Emitter):
                     done = sums.pop()
                     low = builder.and_(relu_mask, builder.fcmp_ordered("<=", done, vector.zero))
                     done = builder.select(low, vector.zero, done)
-                    target = builder.sub(y, _word(2))
+                    target = builder.sub(y, word(2))
                     place = builder.gep(out, [builder.add(builder.mul(target, out_width), begin)])
-                    with builder.if_then(builder.icmp_signed(">=", target, _word(0))):
+                    with builder.if_then(builder.icmp_signed(">=", target, word(0))):
                         vector.store(done, place, kept)
                     return sums
 
-                _loop(builder, builder.add(out_height, _word(2)), [vector.zero, vector.zero], line)
+                loop(builder, builder.add(out_height, word(2)), [vector.zero, vector.zero], line)
                 return []
 
-            _loop(builder, strips, [], strip)
+            loop(builder, strips, [], strip)
             steps = x_step, out_step, weight_step, start_step
             return [builder.gep(now, [step]) for now, step in zip(carried, steps, strict=True)]
 
-        _loop(builder, count, [x, out, weight, start], channel)
+        loop(builder, count, [x, out, weight, start], channel)
         builder.ret_void()
 
     def gradients(self) -> None:
@@ -95,22 +95,22 @@ class _Depthwise(Emitter):
         function, builder, vector = self.function(GRADIENTS, self.signatures[GRADIENTS])
         count, x, x_step, height, width, grad, grad_step, out_height, out_width, *rest = function.args
         pad_h, pad_w, sums, sums_step = rest
-        strips = builder.udiv(builder.add(out_width, _word(vector.width - 1)), _word(vector.width))
+        strips = builder.udiv(builder.add(out_width, word(vector.width - 1)), word(vector.width))
 
-        def channel(_: ir.Value, carried: _Values) -> _Values:
+        def channel(_: ir.Value, carried: Values) -> Values:
             x, grad, sums = carried
-            places = [builder.gep(sums, [_word(n * vector.width)]) for n in range(10)]
+            places = [builder.gep(sums, [word(n * vector.width)]) for n in range(10)]
 
-            def strip(i: ir.Value, totals: _Values) -> _Values:
+            def strip(i: ir.Value, totals: Values) -> Values:
                 begin, masks, kept = self.strip(builder, vector, i, width, out_width, pad_w)
 
-                def line(y: ir.Value, carried: _Values) -> _Values:
+                def line(y: ir.Value, carried: Values) -> Values:
                     before, two_before, *totals = carried
                     row = builder.sub(y, pad_h)
                     inside = vector.splat(self.within(builder, row, height))
                     column = builder.add(builder.mul(row, width), builder.sub(begin, pad_w))
                     parts = [
-                        vector.load(builder.gep(x, [builder.add(column, _word(n))]), builder.and_(mask, inside))
+                        vector.load(builder.gep(x, [builder.add(column, word(n))]), builder.and_(mask, inside))
                         for n, mask in enumerate(masks)
                     ]
                     exists = builder.and_(kept, vector.splat(self.within(builder, y, out_height)))
@@ -120,16 +120,16 @@ class _Depthwise(Emitter):
                     totals[9] = builder.fadd(totals[9], now)
                     return [now, before, *totals]
 
-                rows = builder.add(out_height, _word(2))
-                return _loop(builder, rows, [vector.zero, vector.zero, *totals], line)[2:]
+                rows = builder.add(out_height, word(2))
+                return loop(builder, rows, [vector.zero, vector.zero, *totals], line)[2:]
 
-            totals = _loop(builder, strips, [vector.load(place) for place in places], strip)
+            totals = loop(builder, strips, [vector.load(place) for place in places], strip)
             for place, total in zip(places, totals, strict=True):
                 vector.store(total, place)
             steps = x_step, grad_step, sums_step
             return [builder.gep(now, [step]) for now, step in zip(carried, steps, strict=True)]
 
-        _loop(builder, count, [x, grad, sums], channel)
+        loop(builder, count, [x, grad, sums], channel)
         builder.ret_void()
 
 
@@ -143,7 +143,7 @@ def suits_depthwise(groups: int, channels: int, out_channels: int) -> bool:
     return VECTOR_BITS >= 256 and groups > 1 and channels == out_channels == 1
 
 
-@kernel
+@kernel(internal=True)
 def _depthwise_part(
     part, parts, images, channels, height, width, out_height, out_width, pad_h, pad_w, turned, weight, x,
     start, start_step, relu, out,
@@ -175,7 +175,7 @@ def depthwise(
     parallel_for(_depthwise_part, parts, args)
 
 
-@kernel
+@kernel(internal=True)
 def _depthwise_weight_part(
     part, parts, image_parts, images, channels, height, width, out_height, out_width, pad_h, pad_w, x, grad, sums
 ):

@@ -61,7 +61,7 @@ from .simd_conv import TILE_VECTORS, add_rows, copy_rows, pad_plane, pixel_dots,
 from .threading import parallel_for
 
 
-@kernel
+@kernel(internal=True)
 def _fill(plan, x, image, channel, channels, level, line, buffer):
     """Copy the padded planes of some channels that the outputs of a chunk of lines read."""
     height, width = plan[HEIGHT], plan[WIDTH]
@@ -87,7 +87,7 @@ def _fill(plan, x, image, channel, channels, level, line, buffer):
                 target = at(target, rows * pitch)
 
 
-@kernel
+@kernel(internal=True)
 def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
     taps, packed, chunks, levels, groups = plan[TAPS], plan[PACKED], plan[CHUNKS], plan[LEVELS], plan[GROUPS]
     m, blocks, plane, together = plan[OUT_CHANNELS], plan[BLOCKS], plan[OUT_PLANE], plan[TOGETHER]
@@ -141,7 +141,7 @@ def convolve(parts, plan, a, x, start, start_step, relu, out):
     parallel_for(_convolve_part, parts, (parts, plan, a, x, start, start_step, relu, out))
 
 
-@kernel
+@kernel(internal=True)
 def _collect(plan, buffer, image, channel, channels, level, line, out):
     """Add padded planes to the image that `_fill` would have copied them from."""
     height, width = plan[HEIGHT], plan[WIDTH]
@@ -172,7 +172,7 @@ def _collect(plan, buffer, image, channel, channels, level, line, out):
                 source = at(source, rows * pitch)
 
 
-@kernel
+@kernel(internal=True)
 def _spread_part(part, parts, plan, a, grad, start, start_step, dx):
     """Columns of the gradient, a panel at a time, added to where the forward pass would read them."""
     channels, m, chunks, groups = plan[CHANNELS], plan[OUT_CHANNELS], plan[CHUNKS], plan[GROUPS]
@@ -223,7 +223,7 @@ def spread(parts, plan, a, grad, start, start_step, dx):
     parallel_for(_spread_part, parts, (parts, plan, a, grad, start, start_step, dx))
 
 
-@kernel
+@kernel(internal=True)
 def _weight_part(part, parts, plan, half, x, grad, bias, sums):
     """Sums over a group of images; for each group of channels, taps by output channels, then the bias."""
     width = lanes(x) // 2 if half else lanes(x)
@@ -276,7 +276,7 @@ def _weight_part(part, parts, plan, half, x, grad, bias, sums):
     release(own)
 
 
-@kernel
+@kernel(internal=True)
 def _collect_part(part, parts, plan, half, bias, sums, dweight, dbias):
     """Add up the groups of images and turn taps by channels into channels by taps."""
     m, taps, groups = plan[OUT_CHANNELS], plan[TAPS], plan[GROUPS]
@@ -306,7 +306,7 @@ def weight_gradient(parts, plan, half, x, grad, bias, sums, dweight, dbias):
     parallel_for(_collect_part, pieces, (pieces, plan, half, bias, sums, dweight, dbias))
 
 
-@kernel
+@kernel(internal=True)
 def _narrow_part(part, parts, plan, half, x, grad, bias, sums):
     """`_weight_part` for groups with few output channels: sums over lanes instead of vectors of channels."""
     m, taps, channels, groups = plan[OUT_CHANNELS], plan[TAPS], plan[CHANNELS], plan[GROUPS]

@@ -107,12 +107,12 @@ def strip_count(plan: np.ndarray) -> int:
     return -(-int(plan[IMAGES]) // int(plan[TOGETHER])) * int(plan[STRIP_COUNT])
 
 
-@kernel
+@kernel(internal=True)
 def _round_up(n, width):
     return (n + width - 1) // width * width
 
 
-@kernel
+@kernel(internal=True)
 def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, weight, u):
     """Points of the weights in rows [points][rows][columns, padded]; `turned` rotates them by half a turn."""
     width = _round_up(columns, lanes(weight))
@@ -125,7 +125,7 @@ def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, 
         weight_points(m, width // lanes(weight), first, step, at(u, row * width), rows * width)
 
 
-@kernel
+@kernel(internal=True)
 def _gather(plan, x, strip, image, images, group, channels, plane, places, pitch, out):
     """Turn a strip of each image into rows of channels; `places` are the words of its first and its pixels."""
     first, pixels = plan[strip + places], plan[strip + places + 1]
@@ -134,7 +134,7 @@ def _gather(plan, x, strip, image, images, group, channels, plane, places, pitch
         transpose(source, plane, at(out, i * pixels * pitch), pitch, channels, pixels)
 
 
-@kernel
+@kernel(internal=True)
 def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags):
     width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIP_COUNT], plan[TOGETHER]
     channels, m, tiles, number, size = (
@@ -204,7 +204,7 @@ def winograd(parts, plan, weight, turned, u, x, start, start_step, relu, out, fl
     return finite
 
 
-@kernel
+@kernel(internal=True)
 def _weight_part(part, plan, x, grad, sums, bias_sums):
     width, groups, strips, together = lanes(x), plan[GROUPS], plan[STRIP_COUNT], plan[TOGETHER]
     channels, m, tiles, number, size = (
@@ -244,7 +244,7 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
     release(own)
 
 
-@kernel
+@kernel(internal=True)
 def _collect_part(part, parts, plan, sums, dweight):
     """Add up the groups of images and leave the points for the 3x3 weights."""
     channels, m, groups, number = plan[CHANNELS], plan[OUT_CHANNELS], plan[GROUPS], plan[POINTS]

@@ -8,7 +8,7 @@ from .jit import kernel
 from .memory import ALIGNMENT
 
 
-@kernel
+@kernel(internal=True)
 def scratch(size, like):
     """Inside a kernel: `size` uninitialised numbers of the dtype of the array `like`.
 
@@ -19,7 +19,7 @@ def scratch(size, like):
     return whole[skip : skip + size]
 
 
-@kernel
+@kernel(internal=True)
 def release(own):
     """Inside a kernel: the memory that `scratch` gave is in use up to here."""
     return own.size

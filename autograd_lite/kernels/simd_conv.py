@@ -22,8 +22,8 @@ from llvmlite import ir
 
 from .jit import kernel
 from .scalar import like
-from .simd import CPU, VECTOR_BITS, VECTOR_BYTES, _loop, _Values, _word, at, lanes
-from .simd_library import BIT, Emitter, VectorLibrary
+from .simd import at, lanes
+from .simd_library import BIT, CPU, VECTOR_BITS, VECTOR_BYTES, Emitter, Values, VectorLibrary, loop, word
 
 TILE_HEIGHTS = (0, 8, 6, 4) if VECTOR_BITS == 256 else (0, 12, 12, 8, 6)
 """The most rows of a tile of so many vectors: AVX2 has 16 vector registers, AVX-512 and NEON have 32."""
@@ -72,7 +72,7 @@ class _Convolution(Emitter):
         """The function that calls the tile of ``rows`` and ``vectors``, its first two arguments."""
         function, builder, _ = self.function(name, self.signatures[name])
         rows, vectors, *rest = function.args
-        key = builder.add(builder.mul(vectors, _word(64)), rows)
+        key = builder.add(builder.mul(vectors, word(64)), rows)
         cases = {
             64 * width + height: tile(height, width)
             for width, most in enumerate(TILE_HEIGHTS)
@@ -93,29 +93,29 @@ class _Convolution(Emitter):
         lanes = [self.entry(builder, places, 3 * v + 2) for v in range(vectors)]
         masks = [vector.first_lanes(n) for n in lanes]
 
-        def one_tile(_: ir.Value, carried: _Values) -> _Values:
+        def one_tile(_: ir.Value, carried: Values) -> Values:
             a_tile, image, c_tile, start_tile = carried
-            c_rows = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
+            c_rows = [builder.gep(c_tile, [builder.mul(c_row, word(r))]) for r in range(rows)]
             spots = [builder.gep(c_rows[r], [targets[v]]) for r, v in tile]
             with builder.if_else(accumulate) as (go_on, begin):
                 with go_on:
                     found = [vector.load(spot, masks[v]) for spot, (_, v) in zip(spots, tile, strict=True)]
                     found_in = builder.block
                 with begin:
-                    heads = [builder.gep(start_tile, [builder.mul(start_row, _word(r))]) for r in range(rows)]
+                    heads = [builder.gep(start_tile, [builder.mul(start_row, word(r))]) for r in range(rows)]
                     fresh = [vector.splat(builder.load(head)) for head in heads]
                     fresh_in = builder.block
             sums = [self.either(builder, found[i], found_in, fresh[r], fresh_in) for i, (r, _) in enumerate(tile)]
 
-            def step(i: ir.Value, sums: _Values) -> _Values:
+            def step(i: ir.Value, sums: Values) -> Values:
                 here = builder.gep(image, [self.entry(builder, offset, i)])
                 row = [vector.load(builder.gep(here, [columns[v]])) for v in range(vectors)]
                 a_now = builder.gep(a_tile, [self.entry(builder, a_offset, i)])
-                heads = [builder.gep(a_now, [builder.mul(a_row, _word(r))]) for r in range(rows)]
+                heads = [builder.gep(a_now, [builder.mul(a_row, word(r))]) for r in range(rows)]
                 column = [vector.splat(builder.load(head)) for head in heads]
                 return [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
 
-            sums = _loop(builder, k, sums, step)
+            sums = loop(builder, k, sums, step)
             before = builder.block
             with builder.if_then(relu):
                 negative = [builder.fcmp_ordered("<=", total, vector.zero) for total in sums]
@@ -126,7 +126,7 @@ class _Convolution(Emitter):
             ]
             for v in range(vectors):
                 mine = [i for i, (_, column) in enumerate(tile) if column == v]
-                with builder.if_else(builder.icmp_signed("==", lanes[v], _word(vector.width))) as (all_of, some):
+                with builder.if_else(builder.icmp_signed("==", lanes[v], word(vector.width))) as (all_of, some):
                     with all_of:
                         for i in mine:
                             vector.store(sums[i], spots[i])
@@ -134,13 +134,13 @@ class _Convolution(Emitter):
                         for i in mine:
                             vector.store(sums[i], spots[i], masks[v])
             return [
-                builder.gep(a_tile, [builder.mul(a_row, _word(rows))]),
+                builder.gep(a_tile, [builder.mul(a_row, word(rows))]),
                 builder.gep(image, [image_step]),
-                builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
-                builder.gep(start_tile, [builder.mul(start_row, _word(rows))]),
+                builder.gep(c_tile, [builder.mul(c_row, word(rows))]),
+                builder.gep(start_tile, [builder.mul(start_row, word(rows))]),
             ]
 
-        _loop(builder, count, [a, image, c, start], one_tile)
+        loop(builder, count, [a, image, c, start], one_tile)
         builder.ret_void()
         return function
 
@@ -151,34 +151,34 @@ class _Convolution(Emitter):
         count, k, image, offset, pixel, b, b_row, c, c_row, accumulate = function.args
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
 
-        def one_tile(_: ir.Value, carried: _Values) -> _Values:
+        def one_tile(_: ir.Value, carried: Values) -> Values:
             offset_tile, c_tile = carried
             taps = [self.entry(builder, offset_tile, r) for r in range(rows)]
-            c_rows = [builder.gep(c_tile, [builder.mul(c_row, _word(r))]) for r in range(rows)]
-            spots = [builder.gep(c_rows[r], [_word(v * vector.width)]) for r, v in tile]
+            c_rows = [builder.gep(c_tile, [builder.mul(c_row, word(r))]) for r in range(rows)]
+            spots = [builder.gep(c_rows[r], [word(v * vector.width)]) for r, v in tile]
             start = builder.block
             with builder.if_then(accumulate):
                 found = [vector.load(spot) for spot in spots]
                 found_in = builder.block
             sums = [self.either(builder, vector.zero, start, value, found_in) for value in found]
 
-            def step(i: ir.Value, carried: _Values) -> _Values:
+            def step(i: ir.Value, carried: Values) -> Values:
                 b_now, *sums = carried
-                row = [vector.load(builder.gep(b_now, [_word(v * vector.width)])) for v in range(vectors)]
+                row = [vector.load(builder.gep(b_now, [word(v * vector.width)])) for v in range(vectors)]
                 here = builder.gep(image, [self.entry(builder, pixel, i)])
                 column = [vector.splat(builder.load(builder.gep(here, [tap]))) for tap in taps]
                 sums = [vector.fma(column[r], row[v], total) for (r, v), total in zip(tile, sums, strict=True)]
                 return [builder.gep(b_now, [b_row]), *sums]
 
-            _, *sums = _loop(builder, k, [b, *sums], step)
+            _, *sums = loop(builder, k, [b, *sums], step)
             for spot, total in zip(spots, sums, strict=True):
                 vector.store(total, spot)
             return [
-                builder.gep(offset_tile, [_word(rows)]),
-                builder.gep(c_tile, [builder.mul(c_row, _word(rows))]),
+                builder.gep(offset_tile, [word(rows)]),
+                builder.gep(c_tile, [builder.mul(c_row, word(rows))]),
             ]
 
-        _loop(builder, count, [offset, c], one_tile)
+        loop(builder, count, [offset, c], one_tile)
         builder.ret_void()
         return function
 
@@ -186,7 +186,7 @@ class _Convolution(Emitter):
         """pixel_dots(taps, channels, lines, vectors, image, offset, grad, plane, places, c, c_row, last): see below."""
         function, builder, _ = self.function(DOTS, self.signatures[DOTS])
         taps, channels, *rest = function.args
-        key = builder.add(builder.mul(taps, _word(DOT_CHANNELS + 1)), channels)
+        key = builder.add(builder.mul(taps, word(DOT_CHANNELS + 1)), channels)
         cases = {
             rows * (DOT_CHANNELS + 1) + columns: self.dots_tile(rows, columns)
             for rows in range(1, DOT_TAPS + 1)
@@ -198,29 +198,29 @@ class _Convolution(Emitter):
         function, builder, vector = self.function(f"{DOTS}_{rows}x{columns}", self.signatures[DOTS][2:])
         lines, vectors, image, offset, grad, plane, places, c, c_row, last = function.args
         taps = [self.entry(builder, offset, r) for r in range(rows)]
-        channels = [builder.mul(plane, _word(n)) for n in range(columns)]
+        channels = [builder.mul(plane, word(n)) for n in range(columns)]
         tile = [(r, n) for n in range(columns) for r in range(rows)]
         mask = vector.first_lanes(last)
 
-        def line(i: ir.Value, sums: _Values) -> _Values:
-            two = builder.mul(i, _word(2))
+        def line(i: ir.Value, sums: Values) -> Values:
+            two = builder.mul(i, word(2))
             x = builder.gep(image, [self.entry(builder, places, two)])
-            g = builder.gep(grad, [self.entry(builder, places, builder.add(two, _word(1)))])
+            g = builder.gep(grad, [self.entry(builder, places, builder.add(two, word(1)))])
 
-            def add(carried: _Values, mask: ir.Value | None) -> _Values:
+            def add(carried: Values, mask: ir.Value | None) -> Values:
                 x, g, *sums = carried
                 factors = [vector.load(builder.gep(g, [channel]), mask) for channel in channels]
                 seen = [vector.load(builder.gep(x, [tap]), mask) for tap in taps]
                 sums = [vector.fma(seen[r], factors[n], total) for (r, n), total in zip(tile, sums, strict=True)]
-                return [builder.gep(x, [_word(vector.width)]), builder.gep(g, [_word(vector.width)]), *sums]
+                return [builder.gep(x, [word(vector.width)]), builder.gep(g, [word(vector.width)]), *sums]
 
-            carried = _loop(builder, vectors, [x, g, *sums], lambda _, carried: add(carried, None))
-            some = builder.select(builder.icmp_signed(">", last, _word(0)), _word(1), _word(0))
-            return _loop(builder, some, carried, lambda _, carried: add(carried, mask))[2:]
+            carried = loop(builder, vectors, [x, g, *sums], lambda _, carried: add(carried, None))
+            some = builder.select(builder.icmp_signed(">", last, word(0)), word(1), word(0))
+            return loop(builder, some, carried, lambda _, carried: add(carried, mask))[2:]
 
-        heads = [builder.gep(c, [builder.mul(c_row, _word(n))]) for n in range(columns)]
-        places_of_c = [builder.gep(heads[n], [_word(r * vector.width)]) for r, n in tile]
-        sums = _loop(builder, lines, [vector.load(place) for place in places_of_c], line)
+        heads = [builder.gep(c, [builder.mul(c_row, word(n))]) for n in range(columns)]
+        places_of_c = [builder.gep(heads[n], [word(r * vector.width)]) for r, n in tile]
+        sums = loop(builder, lines, [vector.load(place) for place in places_of_c], line)
         for place, total in zip(places_of_c, sums, strict=True):
             vector.store(total, place)
         builder.ret_void()
@@ -231,28 +231,28 @@ class _Convolution(Emitter):
         function, builder, vector = self.function(COPY, self.signatures[COPY])
         taps, runs, image, offset, out, out_row, places = function.args
 
-        def tap(i: ir.Value, carried: _Values) -> _Values:
+        def tap(i: ir.Value, carried: Values) -> Values:
             here = builder.gep(image, [self.entry(builder, offset, i)])
             row = builder.gep(out, [builder.mul(out_row, i)])
 
-            def run(j: ir.Value, _: _Values) -> _Values:
-                word = builder.mul(j, _word(3))
-                source, target, size = (self.entry(builder, places, builder.add(word, _word(n))) for n in range(3))
+            def run(j: ir.Value, _: Values) -> Values:
+                run_word = builder.mul(j, word(3))
+                source, target, size = (self.entry(builder, places, builder.add(run_word, word(n))) for n in range(3))
                 source, target = builder.gep(here, [source]), builder.gep(row, [target])
 
-                def whole(_: ir.Value, carried: _Values) -> _Values:
+                def whole(_: ir.Value, carried: Values) -> Values:
                     vector.store(vector.load(carried[0]), carried[1])
-                    return [builder.gep(pointer, [_word(vector.width)]) for pointer in carried]
+                    return [builder.gep(pointer, [word(vector.width)]) for pointer in carried]
 
                 # The last vector may reach over the end of the run: the next run overwrites that.
-                vectors = builder.udiv(builder.add(size, _word(vector.width - 1)), _word(vector.width))
-                _loop(builder, vectors, [source, target], whole)
+                vectors = builder.udiv(builder.add(size, word(vector.width - 1)), word(vector.width))
+                loop(builder, vectors, [source, target], whole)
                 return []
 
-            _loop(builder, runs, [], run)
+            loop(builder, runs, [], run)
             return []
 
-        _loop(builder, taps, [], tap)
+        loop(builder, taps, [], tap)
         builder.ret_void()
 
     def add(self) -> None:
@@ -262,11 +262,11 @@ class _Convolution(Emitter):
         counts = [self.entry(builder, pieces, i) for i in range(len(PIECES))]
         pointers = [ir.VectorType(vector.element, max(vector.width // part, 1)).as_pointer() for part in PIECES]
 
-        def tap(i: ir.Value, _: _Values) -> _Values:
+        def tap(i: ir.Value, _: Values) -> Values:
             here = builder.gep(image, [self.entry(builder, offset, i)])
             row = builder.gep(columns, [builder.mul(columns_row, i)])
 
-            def add(kind: ir.Type, place: ir.Value) -> _Values:
+            def add(kind: ir.Type, place: ir.Value) -> Values:
                 heads = (
                     builder.gep(here, [self.entry(builder, place, 0)]),
                     builder.gep(row, [self.entry(builder, place, 1)]),
@@ -274,14 +274,14 @@ class _Convolution(Emitter):
                 target, source = (builder.bitcast(head, kind) for head in heads)
                 found, more = (builder.load(one, align=vector.size) for one in (target, source))
                 builder.store(builder.fadd(found, more), target, align=vector.size)
-                return [builder.gep(place, [_word(2)])]
+                return [builder.gep(place, [word(2)])]
 
-            place = builder.gep(pieces, [_word(len(PIECES))])
+            place = builder.gep(pieces, [word(len(PIECES))])
             for count, kind in zip(counts, pointers, strict=True):
-                (place,) = _loop(builder, count, [place], lambda _, carried, kind=kind: add(kind, carried[0]))
+                (place,) = loop(builder, count, [place], lambda _, carried, kind=kind: add(kind, carried[0]))
             return []
 
-        _loop(builder, taps, [], tap)
+        loop(builder, taps, [], tap)
         builder.ret_void()
 
     def pad(self, name: str, step: int, outside: float) -> None:
@@ -294,25 +294,25 @@ class _Convolution(Emitter):
         ends = ir.Constant(ir.VectorType(BIT, width), [lane % step == 0 for lane in range(width)])
         fill = ir.Constant(vector.type, [outside] * width)
 
-        def strip(i: ir.Value, _: _Values) -> _Values:
-            begin = builder.mul(i, _word(width))
+        def strip(i: ir.Value, _: Values) -> Values:
+            begin = builder.mul(i, word(width))
             kept = vector.first_lanes(builder.sub(columns, begin))
             masks = []
             for part in range(step):
                 low, high = (
-                    builder.sub(builder.mul(builder.sub(edge, begin), _word(step)), _word(part * width))
+                    builder.sub(builder.mul(builder.sub(edge, begin), word(step)), word(part * width))
                     for edge in (left, right)
                 )
                 inside = builder.and_(vector.first_lanes(high), builder.not_(vector.first_lanes(low)))
                 masks.append(builder.and_(inside, ends))
 
-            def zero(_: ir.Value, carried: _Values) -> _Values:
+            def zero(_: ir.Value, carried: Values) -> Values:
                 vector.store(fill, carried[0], kept)
                 return [builder.gep(carried[0], [columns])]
 
-            def row(_: ir.Value, carried: _Values) -> _Values:
+            def row(_: ir.Value, carried: Values) -> Values:
                 source, target = carried
-                heads = [builder.gep(source, [_word(n * width)]) for n in range(step)]
+                heads = [builder.gep(source, [word(n * width)]) for n in range(step)]
                 parts = [vector.load(head, mask) for head, mask in zip(heads, masks, strict=True)]
                 if outside:
                     pairs = zip(masks, parts, strict=True)
@@ -321,14 +321,14 @@ class _Convolution(Emitter):
                 vector.store(value, target, kept)
                 return [builder.gep(source, [image_row]), builder.gep(target, [columns])]
 
-            (target,) = _loop(builder, top, [builder.gep(out, [begin])], zero)
-            source = builder.gep(image, [builder.mul(begin, _word(step))])
-            _, target = _loop(builder, builder.sub(bottom, top), [source, target], row)
-            _loop(builder, builder.sub(rows, bottom), [target], zero)
+            (target,) = loop(builder, top, [builder.gep(out, [begin])], zero)
+            source = builder.gep(image, [builder.mul(begin, word(step))])
+            _, target = loop(builder, builder.sub(bottom, top), [source, target], row)
+            loop(builder, builder.sub(rows, bottom), [target], zero)
             return []
 
-        vectors = builder.udiv(builder.add(columns, _word(width - 1)), _word(width))
-        _loop(builder, vectors, [], strip)
+        vectors = builder.udiv(builder.add(columns, word(width - 1)), word(width))
+        loop(builder, vectors, [], strip)
         builder.ret_void()
 
 
@@ -350,7 +350,7 @@ _taps, _pixels, _dots, _copy, _add, _pad, _pad_two, _low, _low_two = (
 )
 
 
-@kernel
+@kernel(internal=True)
 def _vector_tap_product(
     half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
     relu,
@@ -373,7 +373,7 @@ def _vector_tap_product(
                 _taps(args)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
     tiles = (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
     rows = m // tiles
@@ -390,7 +390,7 @@ def _vector_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c
                 _pixels(args)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row):
     width = lanes(c) // 2 if half else lanes(c)
     tap_tiles, channel_tiles = (taps + DOT_TAPS - 1) // DOT_TAPS, (channels + DOT_CHANNELS - 1) // DOT_CHANNELS
@@ -409,17 +409,17 @@ def _vector_pixel_dots(half, taps, channels, lines, size, image, offset, grad, p
                 _dots(args)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_copy_rows(taps, runs, image, offset, out, out_row, places):
     _copy((taps, runs, image, offset, out, out_row, places))
 
 
-@kernel
+@kernel(internal=True)
 def _vector_add_rows(taps, columns, columns_row, image, offset, pieces):
     _add((taps, columns, columns_row, image, offset, pieces))
 
 
-@kernel
+@kernel(internal=True)
 def _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, outside):
     for r in range(rows):
         row, source = at(out, r * columns), at(image, (r - top) * image_row)
@@ -428,17 +428,17 @@ def _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, 
             row[j] = source[j * step] if inside else like(row[j], outside)
 
 
-@kernel
+@kernel(internal=True)
 def _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
     _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, 0.0)
 
 
-@kernel
+@kernel(internal=True)
 def _plain_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out):
     _plain_pad(rows, columns, top, bottom, left, right, image, image_row, step, out, -np.inf)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out):
     if step == 1:
         _low((rows, columns, top, bottom, left, right, image, image_row, out))
@@ -448,7 +448,7 @@ def _vector_pad_low(rows, columns, top, bottom, left, right, image, image_row, s
         _plain_pad_low(rows, columns, top, bottom, left, right, image, image_row, step, out)
 
 
-@kernel
+@kernel(internal=True)
 def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out):
     if step == 1:
         _pad((rows, columns, top, bottom, left, right, image, image_row, out))
@@ -458,7 +458,7 @@ def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row,
         _plain_pad_plane(rows, columns, top, bottom, left, right, image, image_row, step, out)
 
 
-@kernel
+@kernel(internal=True)
 def _plain_tap_product(
     half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
     relu,
@@ -476,7 +476,7 @@ def _plain_tap_product(
                 row[j] = like(row[j], 0) if relu and row[j] <= 0 else row[j]
 
 
-@kernel
+@kernel(internal=True)
 def _plain_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c, c_row, accumulate):
     for r in range(m):
         row = at(c, r * c_row)
@@ -488,7 +488,7 @@ def _plain_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c,
                 row[j] += weight * other[j]
 
 
-@kernel
+@kernel(internal=True)
 def _plain_pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row):
     for channel in range(channels):
         sums = at(c, channel * c_row)
@@ -499,7 +499,7 @@ def _plain_pixel_dots(half, taps, channels, lines, size, image, offset, grad, pl
                     sums[r * lanes(c) + j % lanes(c)] += x[j] * g[j]
 
 
-@kernel
+@kernel(internal=True)
 def _plain_copy_rows(taps, runs, image, offset, out, out_row, places):
     for i in range(taps):
         for j in range(runs):
@@ -508,7 +508,7 @@ def _plain_copy_rows(taps, runs, image, offset, out, out_row, places):
                 target[n] = source[n]
 
 
-@kernel
+@kernel(internal=True)
 def _plain_add_rows(taps, columns, columns_row, image, offset, pieces):
     for i in range(taps):
         row, place = at(columns, i * columns_row), len(PIECES)

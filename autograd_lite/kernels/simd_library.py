@@ -1,8 +1,10 @@
-"""Libraries of vector functions beside `simd`: emitted as LLVM code, compiled when first called, then kept.
+"""Libraries of vector functions: emitted as LLVM code, compiled when first called, then kept.
 
-A library is a class derived from `Emitter`, whose `emit` writes the functions for one element type.
-`VectorLibrary` makes of it functions that kernels can call; kernels hold no more than a call, and compile
-quickly.
+A library is a class derived from `Emitter`, whose `emit` writes the functions for one element type with the help of
+`Vectors` and `loop`. `VectorLibrary` makes of it functions that kernels can call; kernels hold no more than a call,
+and compile quickly.
+
+``AUTOGRAD_LITE_SIMD`` overrides the vector size: 128, 256 or 512 bits, or 0 for plain loops.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import os
 import pathlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite
@@ -21,13 +24,121 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import JIT, cache_directory
-from .simd import VECTOR_BITS, VECTOR_BYTES, _Library, _target_machine, _Vectors, _word
+
+
+def _vector_bits() -> int:
+    wanted = os.environ.get("AUTOGRAD_LITE_SIMD", "").strip()
+    if wanted not in ("", "0", "128", "256", "512"):
+        raise ValueError(f"AUTOGRAD_LITE_SIMD must be 0, 128, 256 or 512, got {wanted!r}")
+    if not JIT or wanted == "0":
+        return 0
+    if wanted:
+        return int(wanted)
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 512
+    return 256 if features.get("avx2") else 128
+
+
+CPU = llvm.get_host_cpu_name()
+VECTOR_BITS = _vector_bits()
+"""Bits of the vectors in use; 0 for plain loops."""
+VECTOR_BYTES = max(VECTOR_BITS, 128) // 8
 
 WORD = ir.IntType(64)
+INT32 = ir.IntType(32)
 BIT = ir.IntType(1)
+Values = list[ir.Value]
 
 
-class Emitter(_Library):
+def word(value: int) -> ir.Constant:
+    return ir.Constant(WORD, value)
+
+
+def loop(builder: ir.IRBuilder, count: ir.Value, carried: Values, body: Callable[..., Values]) -> Values:
+    """Emit ``for i in range(count): carried = body(i, carried)``; carried values stay in registers."""
+    before = builder.block
+    block = builder.append_basic_block("loop")
+    after = builder.append_basic_block("done")
+    builder.cbranch(builder.icmp_signed(">", count, word(0)), block, after)
+    builder.position_at_end(block)
+    phis = [builder.phi(value.type) for value in [count, *carried]]
+    updated = body(phis[0], phis[1:])
+    updated = [builder.add(phis[0], word(1)), *updated]
+    builder.cbranch(builder.icmp_signed("<", updated[0], count), block, after)
+    for phi, start, value in zip(phis, [word(0), *carried], updated, strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, builder.block)
+    last = builder.block
+    builder.position_at_end(after)
+    results = [builder.phi(value.type) for value in carried]
+    for phi, start, value in zip(results, carried, updated[1:], strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, last)
+    return results
+
+
+class Vectors:
+    """Emits vector operations on one element type."""
+
+    def __init__(self, builder: ir.IRBuilder, size: int, vector_bytes: int = VECTOR_BYTES) -> None:
+        self.builder = builder
+        self.size = size
+        self.element = ir.FloatType() if size == 4 else ir.DoubleType()
+        self.width = vector_bytes // size
+        self.type = ir.VectorType(self.element, self.width)
+        self.zero = ir.Constant(self.type, [0.0] * self.width)
+
+    def _call(self, name: str, result: ir.Type, *values: ir.Value, fastmath: tuple[str, ...] = ()) -> ir.Value:
+        function_type = ir.FunctionType(result, [value.type for value in values])
+        suffix = f"v{self.width}f{8 * self.size}"
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, name % suffix)
+        return self.builder.call(function, values, fastmath=fastmath)
+
+    def splat(self, value: ir.Value) -> ir.Value:
+        vector = ir.Constant(ir.VectorType(value.type, self.width), ir.Undefined)
+        vector = self.builder.insert_element(vector, value, ir.Constant(INT32, 0))
+        lanes = ir.Constant(ir.VectorType(INT32, self.width), [0] * self.width)
+        return self.builder.shuffle_vector(vector, vector, lanes)
+
+    def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+        return self._call("llvm.fma.%s", self.type, x, y, z)
+
+    def sum(self, vector: ir.Value) -> ir.Value:
+        """The sum of the lanes."""
+        start = ir.Constant(self.element, -0.0)
+        return self._call("llvm.vector.reduce.fadd.%s", self.element, start, vector, fastmath=("reassoc",))
+
+    def first_lanes(self, count: ir.Value) -> ir.Value:
+        """The mask of the first `count` lanes."""
+        lanes = ir.Constant(ir.VectorType(WORD, self.width), list(range(self.width)))
+        return self.builder.icmp_signed("<", lanes, self.splat(count))
+
+    def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            return self.builder.load(address, align=self.size)
+        align = ir.Constant(INT32, self.size)
+        return self._call("llvm.masked.load.%s.p0", self.type, address, align, mask, self.zero)
+
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Fetch the cache line there into the first level; any address will do."""
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        flags = [ir.Constant(INT32, flag) for flag in (1, 3, 1)]  # for writing, to the first level, data
+        function_type = ir.FunctionType(ir.VoidType(), [address.type, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(self.builder.module, function_type, "llvm.prefetch.p0")
+        self.builder.call(function, [address, *flags])
+
+    def store(self, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, address, align=self.size)
+        else:
+            align = ir.Constant(INT32, self.size)
+            self._call("llvm.masked.store.%s.p0", ir.VoidType(), value, address, align, mask)
+
+
+class Emitter:
     """The module of one library for elements of `size` bytes. Signatures have one letter per argument:
     word, pointer to elements, table (pointer to words), bit."""
 
@@ -43,18 +154,52 @@ class Emitter(_Library):
     def emit(self) -> None:
         raise NotImplementedError
 
-    def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, _Vectors]:
+    def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, Vectors]:
         kinds = {"w": WORD, "p": self.pointer, "t": WORD.as_pointer(), "b": BIT}
         function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
         function = ir.Function(self.module, function_type, name)
         builder = ir.IRBuilder(function.append_basic_block("entry"))
-        return function, builder, _Vectors(builder, self.size, self.vector_bytes)
+        return function, builder, Vectors(builder, self.size, self.vector_bytes)
+
+    def choose(self, builder: ir.IRBuilder, key: ir.Value, cases: dict[int, ir.Function], args: Any) -> None:
+        """Call the function whose number `key` is, then return."""
+        end = builder.append_basic_block("end")
+        switch = builder.switch(key, end)
+        for number, function in cases.items():
+            function.linkage = "internal"
+            with builder.goto_block(builder.append_basic_block()):
+                switch.add_case(word(number), builder.block)
+                builder.call(function, args)
+                builder.branch(end)
+        builder.position_at_end(end)
+        builder.ret_void()
+
+    @staticmethod
+    def either(builder: ir.IRBuilder, x: ir.Value, x_from: ir.Block, y: ir.Value, y_from: ir.Block) -> ir.Value:
+        """`x` if the control flow came from block `x_from`, `y` if from `y_from`."""
+        phi = builder.phi(x.type)
+        phi.add_incoming(x, x_from)
+        phi.add_incoming(y, y_from)
+        return phi
 
     @staticmethod
     def entry(builder: ir.IRBuilder, table: ir.Value, index: ir.Value | int) -> ir.Value:
         """The word of a table at an index."""
-        index = _word(index) if isinstance(index, int) else index
+        index = word(index) if isinstance(index, int) else index
         return builder.load(builder.gep(table, [index]))
+
+    def compile(self) -> bytes:
+        """Machine code for this CPU, as an object file."""
+        module = llvm.parse_assembly(str(self.module))
+        module.verify()
+        return _target_machine().emit_object(module)
+
+
+def _target_machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(cpu, features, opt=3, jit=True)
 
 
 class VectorLibrary:
@@ -91,7 +236,7 @@ class VectorLibrary:
             cpu = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
             build = f"{llvmlite.__version__} {llvm.llvm_version_info} {cpu} {VECTOR_BITS} {size}"
             here = pathlib.Path(__file__)
-            sources = [self._file, here, here.with_name("simd.py")]
+            sources = [self._file, here]
             digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources) + build.encode()).hexdigest()
             file = cache_directory() / f"{self._symbol}-f{8 * size}-{digest[:24]}.o"
             if file.is_file():
@@ -117,11 +262,11 @@ class VectorLibrary:
     def _call(self, builder: ir.IRBuilder, name: str, size: int, values: list[ir.Value]) -> None:
         function_type = ir.FunctionType(ir.VoidType(), [value.type for value in values])
         slot = self._names.index(name) + (0 if size == 4 else len(self._names))
-        place = builder.gep(self._table(builder.module), [_word(0), _word(slot)])
+        place = builder.gep(self._table(builder.module), [word(0), word(slot)])
         with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):
             load_type = ir.FunctionType(ir.VoidType(), [WORD])
             load = cgutils.get_or_insert_function(builder.module, load_type, f"{self._symbol}_load")
-            builder.call(load, [_word(size)])
+            builder.call(load, [word(size)])
         builder.call(builder.bitcast(builder.load(place), function_type.as_pointer()), values)
 
     def __getitem__(self, name: str) -> Any:

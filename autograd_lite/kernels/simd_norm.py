@@ -16,8 +16,8 @@ from llvmlite import ir
 
 from .jit import kernel
 from .scalar import like
-from .simd import VECTOR_BITS, _loop, _Values, _Vectors, _word, at
-from .simd_library import Emitter, VectorLibrary
+from .simd import at
+from .simd_library import VECTOR_BITS, Emitter, Values, VectorLibrary, Vectors, loop, word
 
 TILE = np.int64(512)
 """Numbers of a row that are taken at a time; working arrays of this length stay in the L1 cache.
@@ -38,48 +38,48 @@ class _Norm(Emitter):
         self.gradient()
 
     def sweep(
-        self, builder: ir.IRBuilder, vector: _Vectors, count: ir.Value, size: ir.Value,
+        self, builder: ir.IRBuilder, vector: Vectors, count: ir.Value, size: ir.Value,
         streams: list[tuple[ir.Value, ir.Value]], work: ir.Value, arrays: int, body: Callable[..., None],
     ) -> None:  # fmt: skip
         """Emit ``body(rows, columns, mask)`` for all rows and vectors of a tile: pointers into the streams for each
         row taken together, and pointers into the first so many working arrays."""
 
-        def rows(number: int, heads: _Values) -> _Values:
+        def rows(number: int, heads: Values) -> Values:
             def columns(offset: ir.Value, mask: ir.Value | None) -> None:
                 mine = [
                     [
-                        builder.gep(head, [builder.add(builder.mul(pitch, _word(n)), offset)])
+                        builder.gep(head, [builder.add(builder.mul(pitch, word(n)), offset)])
                         for head, (_, pitch) in zip(heads, streams, strict=True)
                     ]
                     for n in range(number)
                 ]
-                spots = [builder.gep(work, [builder.add(offset, _word(int(TILE) * i))]) for i in range(arrays)]
+                spots = [builder.gep(work, [builder.add(offset, word(int(TILE) * i))]) for i in range(arrays)]
                 body(mine, spots, mask)
 
-            def whole(i: ir.Value, _: _Values) -> _Values:
-                columns(builder.mul(i, _word(vector.width)), None)
+            def whole(i: ir.Value, _: Values) -> Values:
+                columns(builder.mul(i, word(vector.width)), None)
                 return []
 
-            vectors = builder.udiv(size, _word(vector.width))
-            _loop(builder, vectors, [], whole)
-            rest = builder.urem(size, _word(vector.width))
-            with builder.if_then(builder.icmp_signed(">", rest, _word(0))):
-                columns(builder.mul(vectors, _word(vector.width)), vector.first_lanes(rest))
+            vectors = builder.udiv(size, word(vector.width))
+            loop(builder, vectors, [], whole)
+            rest = builder.urem(size, word(vector.width))
+            with builder.if_then(builder.icmp_signed(">", rest, word(0))):
+                columns(builder.mul(vectors, word(vector.width)), vector.first_lanes(rest))
             return [
-                builder.gep(head, [builder.mul(pitch, _word(number))])
+                builder.gep(head, [builder.mul(pitch, word(number))])
                 for head, (_, pitch) in zip(heads, streams, strict=True)
             ]
 
         heads = [head for head, _ in streams]
-        heads = _loop(builder, builder.udiv(count, _word(TOGETHER)), heads, lambda _, h: rows(TOGETHER, h))
-        _loop(builder, builder.urem(count, _word(TOGETHER)), heads, lambda _, h: rows(1, h))
+        heads = loop(builder, builder.udiv(count, word(TOGETHER)), heads, lambda _, h: rows(TOGETHER, h))
+        loop(builder, builder.urem(count, word(TOGETHER)), heads, lambda _, h: rows(1, h))
 
     def moments(self) -> None:
         """name(count, size, x, pitch, work): see below."""
         function, builder, vector = self.function(MOMENTS, self.signatures[MOMENTS])
         count, size, x, pitch, work = function.args
 
-        def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+        def body(rows: list[Values], spots: Values, mask: Any) -> None:
             mean, first, second = (vector.load(spot, mask) for spot in spots)
             for (place,) in rows:
                 d = builder.fsub(vector.load(place, mask), mean)
@@ -96,7 +96,7 @@ class _Norm(Emitter):
         count, size, x, pitch, work, relu, out, out_pitch = function.args
         mask_of_relu = vector.splat(relu)
 
-        def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+        def body(rows: list[Values], spots: Values, mask: Any) -> None:
             mean, factor, shift = (vector.load(spot, mask) for spot in spots)
             for place, target in rows:
                 y = vector.fma(builder.fsub(vector.load(place, mask), mean), factor, shift)
@@ -107,7 +107,7 @@ class _Norm(Emitter):
         builder.ret_void()
 
     def passed(
-        self, builder: ir.IRBuilder, vector: _Vectors, spots: _Values, relu: bool, mask: Any
+        self, builder: ir.IRBuilder, vector: Vectors, spots: Values, relu: bool, mask: Any
     ) -> Callable[[ir.Value, ir.Value], tuple[ir.Value, ir.Value]]:
         """What gives ``x - mean`` and the gradient that has passed the ReLU, from where they lie."""
         mean = vector.load(spots[0], mask)
@@ -128,7 +128,7 @@ class _Norm(Emitter):
         count, size, grad, grad_pitch, x, pitch, work, relu = function.args
 
         def emit(with_relu: bool) -> None:
-            def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+            def body(rows: list[Values], spots: Values, mask: Any) -> None:
                 load = self.passed(builder, vector, spots, with_relu, mask)
                 first, second = (vector.load(spot, mask) for spot in spots[3:])
                 for place, source in rows:
@@ -152,7 +152,7 @@ class _Norm(Emitter):
         count, size, grad, grad_pitch, x, pitch, work, relu, dx = function.args
 
         def emit(with_relu: bool) -> None:
-            def body(rows: list[_Values], spots: _Values, mask: Any) -> None:
+            def body(rows: list[Values], spots: Values, mask: Any) -> None:
                 load = self.passed(builder, vector, spots, with_relu, mask)
                 factor, level, slope = (vector.load(spots[i], mask) for i in (1, 3, 4))
                 for place, source, target in rows:

@@ -15,13 +15,13 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .simd import VECTOR_BITS, _loop, _Vectors
+from .simd_library import VECTOR_BITS, Vectors, loop
 
-_WORD = ir.IntType(64)
+WORD = ir.IntType(64)
 _BYTE = ir.IntType(8)
 
 
-class _Lanes(_Vectors):
+class _Lanes(Vectors):
     """Vectors with one byte per lane beside the numbers, and pairs of vectors parted or joined."""
 
     def __init__(self, builder: ir.IRBuilder, size: int) -> None:
@@ -39,14 +39,14 @@ class _Lanes(_Vectors):
     def load_pairs(self, pointer: ir.Value, masks: tuple[Any, Any]) -> tuple[ir.Value, ir.Value]:
         """Even and odd numbers of two vectors' length."""
         first = self.load(pointer, masks[0])
-        second = self.load(self.builder.gep(pointer, [ir.Constant(_WORD, self.width)]), masks[1])
+        second = self.load(self.builder.gep(pointer, [ir.Constant(WORD, self.width)]), masks[1])
         even = self._pick(first, second, list(range(0, 2 * self.width, 2)))
         return even, self._pick(first, second, list(range(1, 2 * self.width, 2)))
 
     def store_pairs(self, even: ir.Value, odd: ir.Value, pointer: ir.Value, masks: tuple[Any, Any]) -> None:
         order = [lane // 2 + self.width * (lane % 2) for lane in range(2 * self.width)]
         self.store(self._pick(even, odd, order[: self.width]), pointer, masks[0])
-        pointer = self.builder.gep(pointer, [ir.Constant(_WORD, self.width)])
+        pointer = self.builder.gep(pointer, [ir.Constant(WORD, self.width)])
         self.store(self._pick(even, odd, order[self.width :]), pointer, masks[1])
 
     def _call_on_codes(self, name: str, result: ir.Type, *values: ir.Value) -> ir.Value:
@@ -85,8 +85,8 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
 
     top, out, code = start(2, wide, wide_at), start(4, narrow, at), start(5, codes, at)
     lanes = _Lanes(builder, sig.args[2].dtype.bitwidth // 8)
-    width = ir.Constant(_WORD, lanes.width)
-    twice = ir.Constant(_WORD, 2 * lanes.width)
+    width = ir.Constant(WORD, lanes.width)
+    twice = ir.Constant(WORD, 2 * lanes.width)
     vectors = builder.sdiv(columns, width)
     none = (None, None)
 
@@ -95,13 +95,13 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
         step(lanes, top, builder.gep(top, [pitch]), out, code, None, none)
         return [builder.gep(top, [twice]), builder.gep(out, [width]), builder.gep(code, [width])]
 
-    _loop(builder, vectors, [top, out, code], whole)
+    loop(builder, vectors, [top, out, code], whole)
     rest = builder.srem(columns, width)
-    with builder.if_then(builder.icmp_signed(">", rest, ir.Constant(_WORD, 0))):
+    with builder.if_then(builder.icmp_signed(">", rest, ir.Constant(WORD, 0))):
         done = builder.mul(vectors, width)
         top = builder.gep(top, [builder.mul(vectors, twice)])
         out, code = builder.gep(out, [done]), builder.gep(code, [done])
-        double = builder.mul(rest, ir.Constant(_WORD, 2))
+        double = builder.mul(rest, ir.Constant(WORD, 2))
         masks = lanes.first_lanes(double), lanes.first_lanes(builder.sub(double, width))
         step(lanes, top, builder.gep(top, [pitch]), out, code, lanes.first_lanes(rest), masks)
 

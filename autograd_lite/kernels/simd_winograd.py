@@ -23,8 +23,7 @@ from typing import Any
 from llvmlite import ir
 
 from .jit import kernel
-from .simd import _loop, _Values, _Vectors, _word
-from .simd_library import Emitter, VectorLibrary
+from .simd_library import Emitter, Values, VectorLibrary, Vectors, loop, word
 
 SMALL, LARGE = 2, 4
 """Outputs along each axis of a tile."""
@@ -98,7 +97,7 @@ CONTRACTED = ("contract",)
 class _Number:
     """A vector that adds, subtracts and is scaled when the code that is emitted here runs."""
 
-    def __init__(self, vector: _Vectors, value: ir.Value) -> None:
+    def __init__(self, vector: Vectors, value: ir.Value) -> None:
         self.vector, self.value = vector, value
 
     def __add__(self, other: _Number) -> _Number:
@@ -134,10 +133,10 @@ class _Winograd(Emitter):
             self.points(WEIGHT, m, partial(_weight, outputs=m), 9)
             self.points(WEIGHT_GRADIENT, m, _weight_gradient, (m + 2) ** 2)
 
-    def start(self, name: str, m: int) -> tuple[ir.Function, ir.IRBuilder, _Vectors]:
+    def start(self, name: str, m: int) -> tuple[ir.Function, ir.IRBuilder, Vectors]:
         return self.function(f"{name}_{m}", _KINDS[name])
 
-    def loads(self, vector: _Vectors, heads: list[ir.Value]) -> list[_Number]:
+    def loads(self, vector: Vectors, heads: list[ir.Value]) -> list[_Number]:
         return [_Number(vector, vector.load(head)) for head in heads]
 
     def pixel(self, builder: ir.IRBuilder, image: ir.Value, pitch: ir.Value, table: ir.Value, i: int) -> ir.Value:
@@ -149,20 +148,20 @@ class _Winograd(Emitter):
         tiles, vectors, image, pitch, table, out, out_tile, out_point = function.args
         count = (m + 2) ** 2
 
-        def tile(_: ir.Value, carried: _Values) -> _Values:
+        def tile(_: ir.Value, carried: Values) -> Values:
             table, out = carried
             heads = [self.pixel(builder, image, pitch, table, i) for i in range(count)]
 
-            def some(v: ir.Value, _: _Values) -> _Values:
-                here = builder.mul(v, _word(vector.width))
+            def some(v: ir.Value, _: Values) -> Values:
+                here = builder.mul(v, word(vector.width))
                 block = self.loads(vector, [builder.gep(head, [here]) for head in heads])
                 self.stores(builder, vector, _both_ways(_patch, block), builder.gep(out, [here]), out_point)
                 return []
 
-            _loop(builder, vectors, [], some)
-            return [builder.gep(table, [_word(count)]), builder.gep(out, [out_tile])]
+            loop(builder, vectors, [], some)
+            return [builder.gep(table, [word(count)]), builder.gep(out, [out_tile])]
 
-        _loop(builder, tiles, [table, out], tile)
+        loop(builder, tiles, [table, out], tile)
         builder.ret_void()
 
     def gradient(self, m: int) -> None:
@@ -171,31 +170,31 @@ class _Winograd(Emitter):
         function, builder, vector = self.start(GRADIENT, m)
         tiles, vectors, image, pitch, table, out, out_tile, out_point, sums = function.args
 
-        def some(v: ir.Value, _: _Values) -> _Values:
-            here = builder.mul(v, _word(vector.width))
+        def some(v: ir.Value, _: Values) -> Values:
+            here = builder.mul(v, word(vector.width))
 
-            def tile(_: ir.Value, carried: _Values) -> _Values:
+            def tile(_: ir.Value, carried: Values) -> Values:
                 table, out, total = carried
                 heads = [self.pixel(builder, image, pitch, table, i) for i in range(m * m)]
                 block = self.loads(vector, [builder.gep(head, [here]) for head in heads])
                 self.stores(builder, vector, _both_ways(_gradient, block), builder.gep(out, [here]), out_point)
                 own = sum(block[1:], block[0])
                 return [
-                    builder.gep(table, [_word(m * m)]), builder.gep(out, [out_tile]), builder.fadd(total, own.value)
+                    builder.gep(table, [word(m * m)]), builder.gep(out, [out_tile]), builder.fadd(total, own.value)
                 ]  # fmt: skip
 
             place = builder.gep(sums, [here])
-            vector.store(_loop(builder, tiles, [table, out, vector.load(place)], tile)[2], place)
+            vector.store(loop(builder, tiles, [table, out, vector.load(place)], tile)[2], place)
             return []
 
-        _loop(builder, vectors, [], some)
+        loop(builder, vectors, [], some)
         builder.ret_void()
 
     def stores(
-        self, builder: ir.IRBuilder, vector: _Vectors, block: list[_Number], out: ir.Value, step: ir.Value
+        self, builder: ir.IRBuilder, vector: Vectors, block: list[_Number], out: ir.Value, step: ir.Value
     ) -> None:
         for i, value in enumerate(block):
-            vector.store(value.value, builder.gep(out, [builder.mul(step, _word(i))]))
+            vector.store(value.value, builder.gep(out, [builder.mul(step, word(i))]))
 
     def output(self, m: int) -> None:
         """name(tiles, vectors, points, tile, point, image, pitch, table, start, check, relu): from points to
@@ -204,13 +203,13 @@ class _Winograd(Emitter):
         tiles, vectors, points, tile_step, point_step, image, pitch, table, *rest = function.args
         start, check, relu = rest
 
-        def some(v: ir.Value, _: _Values) -> _Values:
-            here = builder.mul(v, _word(vector.width))
+        def some(v: ir.Value, _: Values) -> Values:
+            here = builder.mul(v, word(vector.width))
             first = vector.load(builder.gep(start, [here]))
 
-            def tile(_: ir.Value, carried: _Values) -> _Values:
+            def tile(_: ir.Value, carried: Values) -> Values:
                 table, points, seen = carried
-                heads = [builder.gep(points, [builder.mul(point_step, _word(i))]) for i in range((m + 2) ** 2)]
+                heads = [builder.gep(points, [builder.mul(point_step, word(i))]) for i in range((m + 2) ** 2)]
                 pixels = _both_ways(_output, self.loads(vector, heads))
                 total = sum(pixels[1:], pixels[0])
                 seen = vector.fma(total.value, vector.zero, seen)
@@ -219,14 +218,14 @@ class _Winograd(Emitter):
                 for i, (one, low) in enumerate(zip(sums, lows, strict=True)):
                     target = builder.gep(self.pixel(builder, image, pitch, table, i), [here])
                     vector.store(builder.select(low, vector.zero, one), target)
-                return [builder.gep(table, [_word(m * m)]), builder.gep(points, [tile_step]), seen]
+                return [builder.gep(table, [word(m * m)]), builder.gep(points, [tile_step]), seen]
 
             relu_mask = vector.splat(relu)
             carried = [table, builder.gep(points, [here]), vector.load(check)]
-            vector.store(_loop(builder, tiles, carried, tile)[2], check)
+            vector.store(loop(builder, tiles, carried, tile)[2], check)
             return []
 
-        _loop(builder, vectors, [], some)
+        loop(builder, vectors, [], some)
         builder.ret_void()
 
     def points(self, name: str, m: int, line: Callable[[Any], Any], count: int) -> None:
@@ -234,13 +233,13 @@ class _Winograd(Emitter):
         function, builder, vector = self.start(name, m)
         vectors, a, a_point, out, out_point = function.args
 
-        def some(_: ir.Value, carried: _Values) -> _Values:
+        def some(_: ir.Value, carried: Values) -> Values:
             a, out = carried
-            heads = [builder.gep(a, [builder.mul(a_point, _word(i))]) for i in range(count)]
+            heads = [builder.gep(a, [builder.mul(a_point, word(i))]) for i in range(count)]
             self.stores(builder, vector, _both_ways(line, self.loads(vector, heads)), out, out_point)
-            return [builder.gep(now, [_word(vector.width)]) for now in carried]
+            return [builder.gep(now, [word(vector.width)]) for now in carried]
 
-        _loop(builder, vectors, [a, out], some)
+        loop(builder, vectors, [a, out], some)
         builder.ret_void()
 
 

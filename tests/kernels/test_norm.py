@@ -16,9 +16,9 @@ EPS = 1e-5
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 
 
-def close(found: np.ndarray, wanted: np.ndarray, dtype: str) -> None:
+def close(found: np.ndarray, wanted: np.ndarray, dtype: str, condition: float = 1.0) -> None:
     assert found.dtype == dtype and found.shape == wanted.shape
-    scale = max(float(np.abs(wanted).max(initial=0)), 1e-3)
+    scale = max(float(np.abs(wanted).max(initial=0)), 1e-3) * max(condition, 1.0)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
@@ -57,7 +57,9 @@ def test_batch_norm(n: int, c: int, span: Ints, dtype: str, relu: bool, train: b
         u, moved = (batch - mean.reshape(line)) * rstd, (mean.copy(), var.copy())
     y = u * w + b
     out, stats = batch_norm.batch_norm(x, weight, bias, mean, var, 0.1, EPS, train, relu)
-    close(out, np.maximum(y, 0) if relu else y, dtype)
+    # A few values that lie close together lose digits when their mean is taken off.
+    condition = float(rstd.max())
+    close(out, np.maximum(y, 0) if relu else y, dtype, condition)
     close(mean, moved[0], dtype)
     close(var, moved[1], dtype)
     passed = np.where((out <= 0) & relu, 0, g.astype(np.float64))
@@ -66,8 +68,8 @@ def test_batch_norm(n: int, c: int, span: Ints, dtype: str, relu: bool, train: b
     close(db, passed.sum(axes), dtype)
     # Two values per channel normalise to +-1 whatever they are: what is left is rounding.
     if number > 2:
-        close(dx, wanted, dtype)
-        close(dw, (passed * u).sum(axes), dtype)
+        close(dx, wanted, dtype, condition)
+        close(dw, (passed * u).sum(axes), dtype, condition)
 
 
 @settings(max_examples=examples(15))
