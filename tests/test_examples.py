@@ -309,11 +309,14 @@ def test_a_run_interrupted_within_an_epoch_resumes_to_the_same_bits(tiny, tmp_pa
     assert history["valid_loss"] == later["valid_loss"]
 
 
-def test_a_damaged_checkpoint_is_told(tiny, tmp_path):
+def test_a_damaged_or_wrong_checkpoint_is_told(tiny, tmp_path):
     fit(tiny, 1, checkpoint=tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
     (tmp_path / "state").write_bytes(whole[:-100])
     with pytest.raises(RuntimeError, match="the tensors take"):
+        fit(tiny, 2, checkpoint=tmp_path / "state")
+    ag.save({"weight": ag.ones(2)}, tmp_path / "state")
+    with pytest.raises(ValueError, match="not the state of a training run: it has no callbacks, epoch, history"):
         fit(tiny, 2, checkpoint=tmp_path / "state")
 
 

@@ -60,6 +60,9 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any], callbacks: Sequence[Any] = ()) -> None:
+        missing = self.state_dict(callbacks).keys() - state.keys()
+        if missing:
+            raise ValueError(f"this is not the state of a training run: it has no {', '.join(sorted(missing))}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
