@@ -65,6 +65,16 @@ def test_fan_out_and_shared_subexpressions() -> None:
     equal(x.grad, (1 + 2 * v + np.exp(v) * (1 + v)) * 2 * a)
 
 
+def test_gradients_that_pass_unchanged_add_up() -> None:
+    """An addition hands on the upstream gradient itself; what comes later is added to it, and not in place."""
+    for build in (lambda y: y + y.sin(), lambda y: y.sin() + y, lambda y: (y + 1) + (y + y.cos() * 0).sin()):
+        x = leaf(3)
+        upstream = ag.ones(3, dtype=ag.float64)
+        build(x * 2).backward(upstream)
+        equal(x.grad, 2 * (1 + np.cos(2 * x.detach()._data)))
+        equal(upstream, [1, 1, 1])
+
+
 def test_same_tensor_in_every_argument() -> None:
     x = leaf(3)
     (x * x + x / x - x).sum().backward()

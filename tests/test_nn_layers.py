@@ -133,7 +133,7 @@ def test_layer_is_pytorchs(name: str, data: Any) -> None:
     layer = layer_of(trial, rng)
     options = {k: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for k, v in trial.options.items()}
     theirs = getattr(torch.nn, name)(**options).double()
-    assert repr(layer) == re.sub(r"(affine=\w+), bias=\w+", r"\1", repr(theirs))  # an option that is newer there
+    assert repr(layer) == re.sub(r"( affine=\w+), bias=\w+", r"\1", repr(theirs))  # an option that is newer there
     state, other = layer.state_dict(), theirs.state_dict()
     assert list(state) == list(other)
     assert {k: tuple(v.shape) for k, v in state.items()} == {k: tuple(v.shape) for k, v in other.items()}

@@ -29,7 +29,7 @@ def no_float64(where: str = "") -> Iterator[None]:
     """Inside, no function of the package may hold or return a float64 array.
 
     Looks at the locals and the result of every Python function of the package when it returns, so that
-    also an array that lived for a moment only is seen.
+    also an array that lived for a moment only is seen, if it had a name or was handed from function to function.
     """
     found: list[str] = []
 
