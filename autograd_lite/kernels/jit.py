@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import numba
@@ -64,7 +64,7 @@ def kernel(
             options["forceinline"] = True
         dispatcher = numba.njit(**options)(f)
         if JIT:
-            dispatcher._cache = _KernelCache(f)
+            dispatcher._cache = _DeferredCache(f)
         return dispatcher
 
     return wrap if function is None else wrap(function)
@@ -192,3 +192,17 @@ class _KernelCache(caching.Cache):
                     file=sys.stderr,
                 )
         return found
+
+
+class _DeferredCache:
+    """Makes the `_KernelCache` when it is first asked: at import it would cost 0.1 ms for every kernel."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    @cached_property
+    def _made(self) -> _KernelCache:
+        return _KernelCache(self._function)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)

@@ -20,7 +20,6 @@ pass is recorded.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -32,6 +31,13 @@ from ..autograd.graph import RELEASED, Node
 from ..kernels import reduce
 from ..kernels.elementwise import Elementwise
 from ..tensor import Tensor
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the positional and of the keyword-only parameters (`inspect.signature` takes 20 times as long)."""
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names[: code.co_argcount], names[code.co_argcount :]
 
 
 class Rule:
@@ -201,9 +207,7 @@ class Primitive:
         self.name = name or forward.__name__.strip("_")
         self.node_name = "".join(p.capitalize() for p in self.name.split("_")) + "Backward0"
         self.__doc__ = forward.__doc__
-        signature = inspect.signature(forward).parameters.values()
-        self.inputs = tuple(p.name for p in signature if p.kind is p.POSITIONAL_OR_KEYWORD)
-        self.parameters = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+        self.inputs, self.parameters = _parameters(forward)
         self.shape_names = tuple(f"{n}_shape" for n in self.inputs)
         self.extras: tuple[str, ...] = ()
         self.rules: list[Rule] = []
@@ -218,7 +222,7 @@ class Primitive:
         return self.rules[-1]
 
     def _names_of(self, function: Callable[..., Any]) -> tuple[str, ...]:
-        names = tuple(inspect.signature(function).parameters)
+        names = sum(_parameters(function), ())
         known = {"g", "out", "needs", *self.inputs, *self.parameters, *self.shape_names}
         self.extras = tuple(dict.fromkeys((*self.extras, *(n for n in names if n not in known))))
         self._plans.clear()
