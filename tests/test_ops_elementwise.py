@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd_lite as ag
+from autograd_lite.kernels.jit import JIT
 from tests.optable import ROWS, checks
 from tests.optable.opinfo import Arr, OpInfo, Sample
 
 ELEMENTWISE = [row for row in ROWS if row.operands]
 SMOOTH_ENOUGH = checks.redrawn(checks.gradient)
 TAILS = [*range(1, 18), 23, 812]
-ABOVE_THE_THREADING_GATE = 70_001
+ABOVE_THE_THREADING_GATE = 70_001 if JIT else 1_001
 elementwise = pytest.mark.parametrize("info", ELEMENTWISE, ids=lambda info: info.ident)
 
 
@@ -54,7 +55,8 @@ def test_vector_tails(info: OpInfo, rng: np.random.Generator) -> None:
 def test_above_the_threading_gate(info: OpInfo, rng: np.random.Generator) -> None:
     shapes: list[list[tuple[int, ...]]] = [[(ABOVE_THE_THREADING_GATE,)] * info.operands]
     if info.operands == 2:
-        shapes += [[(300, 250), (250,)], [(300, 1), (1, 250)]]
+        rows, columns = (300, 250) if JIT else (30, 25)
+        shapes += [[(rows, columns), (columns,)], [(rows, 1), (1, columns)]]
     for given_shapes in shapes:
         case = on_shapes(info, given_shapes).make(rng)
         checks.value(info, case)
