@@ -37,6 +37,10 @@ ORDER = ["test_gradcheck", "test_engine", "test_inplace_views", "test_numerics",
 LAST = ["test_ops_second_order", "test_ops_bits", "test_parity", "test_random_graphs", "test_stateful"]
 
 
+COMPILED_ONLY = {"test_examples", "test_ops_bits"}
+"""Files whose sizes are those of real work, which plain Python would take hours for."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests, and those that localise a fault best, come first."""
 
@@ -47,6 +51,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 1 + LAST.index(name) if name in LAST else 0
 
     items.sort(key=rank)
+    if not JIT:
+        for item in items:
+            if item.path.stem in COMPILED_ONLY:
+                item.add_marker(pytest.mark.skip(reason="too long without the compiler"))
 
 
 def examples(factor: int) -> int:
