@@ -14,7 +14,6 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
 from .jit import JIT, kernel
 
@@ -84,6 +83,8 @@ def _viewer() -> Any:
         array_type = types.Array(like.dtype, 1, "C")
 
         def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+            from numba.np.arrayobj import make_array, populate_array  # slow to import, and needed to compile only
+
             array = make_array(array_type)(context, builder)
             itemsize = context.get_constant(types.intp, like.dtype.bitwidth // 8)
             data = builder.inttoptr(args[0], array.data.type)
