@@ -11,7 +11,40 @@ from .module import Module
 from .parameter import Parameter
 
 
-class ReLU(Module):
+class _Inplace(Module):
+    """What the activations share that can overwrite their input."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return _inplace(self)
+
+
+class _AlongDim(Module):
+    """What the activations share that work along a dimension."""
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class _Cutting(Module):
+    """What the activations share that cut at `lambd`, either way."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class ReLU(_Inplace):
     """``max(0, x)``; see `nn.functional.relu`.
 
     Examples
@@ -21,15 +54,8 @@ class ReLU(Module):
     tensor([0., 2.])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
 
 class LeakyReLU(Module):
@@ -76,7 +102,7 @@ class ELU(Module):
         return f"alpha={self.alpha}{_inplace(self, ', ')}"
 
 
-class SELU(Module):
+class SELU(_Inplace):
     """The self-normalising ELU; see `nn.functional.selu`.
 
     Examples
@@ -86,15 +112,8 @@ class SELU(Module):
     tensor([-1.1113,  1.0507])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
 
 class CELU(Module):
@@ -140,7 +159,7 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class SiLU(Module):
+class SiLU(_Inplace):
     """``x * sigmoid(x)``; see `nn.functional.silu`.
 
     Examples
@@ -150,18 +169,11 @@ class SiLU(Module):
     tensor([-0.2689,  0.7311])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
-
-class Mish(Module):
+class Mish(_Inplace):
     """``x * tanh(softplus(x))``; see `nn.functional.mish`.
 
     Examples
@@ -171,15 +183,8 @@ class Mish(Module):
     tensor([-0.3034,  0.8651])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
 
 class Sigmoid(Module):
@@ -260,7 +265,7 @@ class Softsign(Module):
         return F.softsign(input)
 
 
-class ReLU6(Module):
+class ReLU6(_Inplace):
     """``min(max(0, x), 6)``; see `nn.functional.relu6`.
 
     Examples
@@ -270,18 +275,11 @@ class ReLU6(Module):
     tensor([0., 6.])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.relu6(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
-
-class Hardsigmoid(Module):
+class Hardsigmoid(_Inplace):
     """``min(max(0, x + 3), 6) / 6``; see `nn.functional.hardsigmoid`.
 
     Examples
@@ -291,18 +289,11 @@ class Hardsigmoid(Module):
     tensor([0.0000, 0.5000])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.hardsigmoid(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
-
-class Hardswish(Module):
+class Hardswish(_Inplace):
     """``x * min(max(0, x + 3), 6) / 6``; see `nn.functional.hardswish`.
 
     Examples
@@ -312,15 +303,8 @@ class Hardswish(Module):
     tensor([1.1250, 4.0000])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
 
 
 class Threshold(Module):
@@ -360,7 +344,7 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class Softshrink(Module):
+class Softshrink(_Cutting):
     """``x`` moved towards 0 by `lambd`; see `nn.functional.softshrink`.
 
     Examples
@@ -370,18 +354,11 @@ class Softshrink(Module):
     tensor([0.0000, 1.5000])
     """
 
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
     def forward(self, input: Tensor) -> Tensor:
         return F.softshrink(input, self.lambd)
 
-    def extra_repr(self) -> str:
-        return str(self.lambd)
 
-
-class Hardshrink(Module):
+class Hardshrink(_Cutting):
     """``x`` where ``|x| > lambd``, else 0; see `nn.functional.hardshrink`.
 
     Examples
@@ -391,15 +368,8 @@ class Hardshrink(Module):
     tensor([0., 2.])
     """
 
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
     def forward(self, input: Tensor) -> Tensor:
         return F.hardshrink(input, self.lambd)
-
-    def extra_repr(self) -> str:
-        return str(self.lambd)
 
 
 class GLU(Module):
@@ -423,7 +393,7 @@ class GLU(Module):
         return f"dim={self.dim}"
 
 
-class Softmax(Module):
+class Softmax(_AlongDim):
     """``exp(x) / sum(exp(x))`` along `dim`.
 
     Examples
@@ -433,18 +403,11 @@ class Softmax(Module):
     tensor([[0.5000, 0.5000]])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(_AlongDim):
     """``log(softmax(x))`` along `dim`, without overflow.
 
     Examples
@@ -454,18 +417,11 @@ class LogSoftmax(Module):
     tensor([[-0.6931, -0.6931]])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class Softmin(Module):
+class Softmin(_AlongDim):
     """``softmax(-x)`` along `dim`.
 
     Examples
@@ -475,15 +431,8 @@ class Softmin(Module):
     tensor([[0.5000, 0.5000]])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Hardtanh(Module):
