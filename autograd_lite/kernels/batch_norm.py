@@ -21,8 +21,19 @@ from . import memory
 from .jit import kernel
 from .norm import Ints, check_channels, filled, parts_of
 from .scratch import scratch
-from .simd import at
-from .simd_norm import TILE, TOGETHER, add_gradients, add_moments, gradient_rows, scale_rows
+from .simd import at, lanes
+from .simd_norm import (
+    TILE,
+    TOGETHER,
+    add_gradients,
+    add_moments,
+    add_pooled,
+    gradient_rows,
+    line_vectors,
+    pool_rows,
+    pooled_rows,
+    scale_rows,
+)
 from .simd_pool import max_2x2_backward_row, max_2x2_relu_row
 from .threading import parallel_for
 
@@ -97,6 +108,11 @@ def _batch_part(
             size = min(width, stop - start)
             if line == 0:
                 scale_rows(count, size, at(x, start), pitch, at(work, 0), relu, at(out, start), pitch)
+                continue
+            vectors = line_vectors(line, lanes(x), size)
+            if vectors >= 0:
+                results, codes = at(out, start // 4), at(where, start // 4)
+                pool_rows(count, size, vectors, at(x, start), pitch, at(work, 0), results, codes, pitch // 4)
             else:
                 for n in range(0, count, TOGETHER):
                     some, place = min(TOGETHER, count - n), n * pitch + start
@@ -162,8 +178,12 @@ def _batch_backward_part(
             size = min(width, stop - start)
             for j in range(3 * TILE, 5 * TILE):
                 work[j] = 0
+            vectors = line_vectors(line, lanes(x), size)
             if line == 0:
                 add_gradients(count, size, at(grad, start), pitch, at(x, start), pitch, at(work, 0), relu)
+            elif vectors >= 0:
+                given, codes = at(grad, start // 4), at(where, start // 4)
+                add_pooled(count, size, vectors, given, codes, pitch // 4, at(x, start), pitch, at(work, 0))
             else:
                 for n in range(0, count, TOGETHER):
                     some, place = min(TOGETHER, count - n), n * pitch + start
@@ -182,9 +202,13 @@ def _batch_backward_part(
         _spread(mean, c, here, work, START, width)
         for start in range(begin, stop, width):
             size = min(width, stop - start)
+            vectors = line_vectors(line, lanes(x), size)
             if line == 0:
                 given, target = at(grad, start), at(dx, start)
                 gradient_rows(count, size, given, pitch, at(x, start), pitch, at(work, 0), relu, target)
+            elif vectors >= 0:
+                given, codes, target = at(grad, start // 4), at(where, start // 4), at(dx, start)
+                pooled_rows(count, size, vectors, given, codes, pitch // 4, at(x, start), pitch, at(work, 0), target)
             else:
                 for n in range(0, count, TOGETHER):
                     some, place = min(TOGETHER, count - n), n * pitch + start

@@ -47,6 +47,7 @@ VECTOR_BYTES = max(VECTOR_BITS, 128) // 8
 
 WORD = ir.IntType(64)
 INT32 = ir.IntType(32)
+BYTE = ir.IntType(8)
 BIT = ir.IntType(1)
 Values = list[ir.Value]
 
@@ -140,7 +141,7 @@ class Vectors:
 
 class Emitter:
     """The module of one library for elements of `size` bytes. Signatures have one letter per argument:
-    word, pointer to elements, table (pointer to words), bit."""
+    word, pointer to elements, table (pointer to words), codes (pointer to bytes), bit."""
 
     signatures: dict[str, str]
     vector_bytes = VECTOR_BYTES
@@ -155,7 +156,7 @@ class Emitter:
         raise NotImplementedError
 
     def function(self, name: str, signature: str) -> tuple[ir.Function, ir.IRBuilder, Vectors]:
-        kinds = {"w": WORD, "p": self.pointer, "t": WORD.as_pointer(), "b": BIT}
+        kinds = {"w": WORD, "p": self.pointer, "t": WORD.as_pointer(), "c": BYTE.as_pointer(), "b": BIT}
         function_type = ir.FunctionType(ir.VoidType(), [kinds[letter] for letter in signature])
         function = ir.Function(self.module, function_type, name)
         builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -278,7 +279,7 @@ class VectorLibrary:
                 passed, size = [], 0
                 given = zip(cgutils.unpack_tuple(builder, values[0]), arguments.types, signature, strict=True)
                 for value, kind, letter in given:
-                    if letter in "pt":
+                    if letter in "ptc":
                         passed.append(value)
                         size = kind.dtype.bitwidth // 8 if letter == "p" else size
                     else:

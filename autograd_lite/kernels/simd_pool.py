@@ -15,19 +15,16 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .jit import kernel
-from .simd_library import VECTOR_BITS, Vectors, loop
-
-WORD = ir.IntType(64)
-_BYTE = ir.IntType(8)
+from .simd_library import BYTE, VECTOR_BITS, VECTOR_BYTES, WORD, Vectors, loop
 
 
-class _Lanes(Vectors):
+class Lanes(Vectors):
     """Vectors with one byte per lane beside the numbers, and pairs of vectors parted or joined."""
 
-    def __init__(self, builder: ir.IRBuilder, size: int) -> None:
-        super().__init__(builder, size)
+    def __init__(self, builder: ir.IRBuilder, size: int, vector_bytes: int = VECTOR_BYTES) -> None:
+        super().__init__(builder, size, vector_bytes)
         self.mask_type = ir.VectorType(ir.IntType(1), self.width)
-        self.code_type = ir.VectorType(_BYTE, self.width)
+        self.code_type = ir.VectorType(BYTE, self.width)
 
     def codes(self, value: int) -> ir.Constant:
         return ir.Constant(self.code_type, [value] * self.width)
@@ -36,18 +33,52 @@ class _Lanes(Vectors):
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), lanes)
         return self.builder.shuffle_vector(first, second, mask)
 
-    def load_pairs(self, pointer: ir.Value, masks: tuple[Any, Any]) -> tuple[ir.Value, ir.Value]:
-        """Even and odd numbers of two vectors' length."""
-        first = self.load(pointer, masks[0])
-        second = self.load(self.builder.gep(pointer, [ir.Constant(WORD, self.width)]), masks[1])
+    def part(self, first: ir.Value, second: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """Even and odd numbers of two vectors."""
         even = self._pick(first, second, list(range(0, 2 * self.width, 2)))
         return even, self._pick(first, second, list(range(1, 2 * self.width, 2)))
 
-    def store_pairs(self, even: ir.Value, odd: ir.Value, pointer: ir.Value, masks: tuple[Any, Any]) -> None:
+    def join(self, even: ir.Value, odd: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """The way back of `part`."""
         order = [lane // 2 + self.width * (lane % 2) for lane in range(2 * self.width)]
-        self.store(self._pick(even, odd, order[: self.width]), pointer, masks[0])
-        pointer = self.builder.gep(pointer, [ir.Constant(WORD, self.width)])
-        self.store(self._pick(even, odd, order[self.width :]), pointer, masks[1])
+        return self._pick(even, odd, order[: self.width]), self._pick(even, odd, order[self.width :])
+
+    def halves(self, first: ir.Value, second: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """The first halves of two vectors as one vector, and the second halves; its own way back."""
+        half = self.width // 2
+        low = [*range(half), *range(self.width, self.width + half)]
+        return self._pick(first, second, low), self._pick(first, second, [lane + half for lane in low])
+
+    def load_pairs(self, pointer: ir.Value, masks: tuple[Any, Any]) -> tuple[ir.Value, ir.Value]:
+        """Even and odd numbers of two vectors' length."""
+        first = self.load(pointer, masks[0])
+        return self.part(first, self.load(self.builder.gep(pointer, [ir.Constant(WORD, self.width)]), masks[1]))
+
+    def store_pairs(self, even: ir.Value, odd: ir.Value, pointer: ir.Value, masks: tuple[Any, Any]) -> None:
+        first, second = self.join(even, odd)
+        self.store(first, pointer, masks[0])
+        self.store(second, self.builder.gep(pointer, [ir.Constant(WORD, self.width)]), masks[1])
+
+    def largest(self, values: list[ir.Value], relu: bool) -> tuple[ir.Value, ir.Value]:
+        """The largest of four, and which it is."""
+        builder = self.builder
+        best, found = values[0], self.codes(0)
+        for number, value in enumerate(values[1:], 1):
+            greater = builder.fcmp_ordered(">", value, best)
+            take = builder.or_(greater, builder.fcmp_unordered("uno", value, value))
+            best = builder.select(take, value, best)
+            found = builder.select(take, self.codes(number), found)
+        if relu:
+            low = builder.fcmp_ordered("<=", best, self.zero)
+            best = builder.select(low, self.zero, best)
+            found = builder.select(low, self.codes(4), found)
+        return best, found
+
+    def shares(self, g: ir.Value, found: ir.Value) -> list[ir.Value]:
+        """What each of four gets of a gradient."""
+        builder = self.builder
+        chosen = [builder.icmp_unsigned("==", found, self.codes(number)) for number in range(4)]
+        return [builder.select(one, g, self.zero) for one in chosen]
 
     def _call_on_codes(self, name: str, result: ir.Type, *values: ir.Value) -> ir.Value:
         function_type = ir.FunctionType(result, [value.type for value in values])
@@ -84,7 +115,7 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
         return builder.gep(array.data, [offset])
 
     top, out, code = start(2, wide, wide_at), start(4, narrow, at), start(5, codes, at)
-    lanes = _Lanes(builder, sig.args[2].dtype.bitwidth // 8)
+    lanes = Lanes(builder, sig.args[2].dtype.bitwidth // 8)
     width = ir.Constant(WORD, lanes.width)
     twice = ir.Constant(WORD, 2 * lanes.width)
     vectors = builder.sdiv(columns, width)
@@ -107,31 +138,15 @@ def _row(context: Any, builder: ir.IRBuilder, sig: Any, args: Any, step: Any) ->
 
 
 def _forward(
-    lanes: _Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any], relu: bool = False
+    lanes: Lanes, top: Any, bottom: Any, out: Any, code: Any, mask: Any, masks: tuple[Any, Any], relu: bool = False
 ) -> None:
-    builder = lanes.builder
-    values = [*lanes.load_pairs(top, masks), *lanes.load_pairs(bottom, masks)]
-    best, found = values[0], lanes.codes(0)
-    for number, value in enumerate(values[1:], 1):
-        greater = builder.fcmp_ordered(">", value, best)
-        take = builder.or_(greater, builder.fcmp_unordered("uno", value, value))
-        best = builder.select(take, value, best)
-        found = builder.select(take, lanes.codes(number), found)
-    if relu:
-        low = builder.fcmp_ordered("<=", best, lanes.zero)
-        best = builder.select(low, lanes.zero, best)
-        found = builder.select(low, lanes.codes(4), found)
+    best, found = lanes.largest([*lanes.load_pairs(top, masks), *lanes.load_pairs(bottom, masks)], relu)
     lanes.store(best, out, mask)
     lanes.store_codes(found, code, mask)
 
 
-def _backward(lanes: _Lanes, top: Any, bottom: Any, grad: Any, code: Any, mask: Any, masks: tuple[Any, Any]) -> None:
-    builder = lanes.builder
-    g, found = lanes.load(grad, mask), lanes.load_codes(code, mask)
-    shares = []
-    for number in range(4):
-        chosen = builder.icmp_unsigned("==", found, lanes.codes(number))
-        shares.append(builder.select(chosen, g, lanes.zero))
+def _backward(lanes: Lanes, top: Any, bottom: Any, grad: Any, code: Any, mask: Any, masks: tuple[Any, Any]) -> None:
+    shares = lanes.shares(lanes.load(grad, mask), lanes.load_codes(code, mask))
     lanes.store_pairs(shares[0], shares[1], top, masks)
     lanes.store_pairs(shares[2], shares[3], bottom, masks)
 
