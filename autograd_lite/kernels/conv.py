@@ -126,7 +126,7 @@ def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: In
         x, (x[0], w[0], *out), x[0], groups, channels, out_channels, ones + x[2:], grid, window, ones + stride,
         (0,) * len(ones) + padding, ones + dilation,
         plain and suits_winograd(x[0], channels, out_channels, grid),
-        plain and suits_depthwise(groups, channels, out_channels),
+        suits_depthwise(groups, channels, out_channels, window, ones + dilation),
     )  # fmt: skip
 
 
@@ -183,16 +183,19 @@ def _same_dtype(name: str, x: np.ndarray, w: np.ndarray) -> None:
 def _special(
     case: Case, turned: bool, x: np.ndarray, w: np.ndarray, start: np.ndarray, step: int, relu: bool, out: np.ndarray
 ) -> bool:
-    """Convolve in one of the ways for 3x3 windows of stride 1, if there is one; False leaves it to be done."""
+    """Convolve in one of the ways for small windows, if there is one; False leaves it to be done."""
     flat = (start, step, relu, out.reshape(-1))
     extents, grid, (_, *padding) = case.extents[1:], case.grid[1:], case.padding
     channels, out_channels = case.channels, case.out_channels
     if turned:
         extents, grid, padding = grid, extents, [2 - pad for pad in padding]
         channels, out_channels = out_channels, channels
-    if case.depthwise:
+    strides, window = case.stride[1:], case.window[2]
+    if case.depthwise and max(strides) <= 1 + turned:
+        if turned:
+            padding = [window - 1 - pad for pad in case.padding[1:]]
         parts = _parts(case.images * case.groups, case.work)
-        args = (parts, case.images, case.groups, *extents, *grid, *padding, turned)
+        args = (parts, window, case.images, case.groups, *extents, *strides, *grid, *padding, turned)
         depthwise(*args, w.reshape(-1), x.reshape(-1), *flat)
         return True
     if case.winograd:
@@ -351,7 +354,7 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
     """`conv_weight` in one of the ways for 3x3 windows of stride 1, if there is one."""
     flat = (dweight.reshape(-1), dbias)
     sizes = (case.extents[1:], case.grid[1:], case.padding[1:])
-    if case.depthwise:
+    if case.depthwise and case.window[2] == 3 and max(case.stride) == 1:
         image_parts = min(case.images, IMAGE_GROUPS)
         sums = memory.empty((image_parts * case.groups * 10 * (VECTOR_BYTES // x.itemsize),), x.dtype)
         parts = _parts(image_parts * case.groups, case.work)
