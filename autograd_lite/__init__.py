@@ -38,6 +38,7 @@ from .ops import (
     matmul as _matmul,
     norms as _norms,
     pointwise as _pointwise,
+    queries as _queries,
     random as _random,
     rearrange as _rearrange,
     reduction as _reduction,
@@ -50,6 +51,7 @@ from .ops import (
     views as _views,
 )
 from .ops.creation import *
+from .ops.queries import *
 from .ops.random import *
 from .ops.pointwise import *
 from .ops.arithmetic import *
@@ -121,6 +123,7 @@ __all__ += _joining.__all__
 __all__ += _matmul.__all__
 __all__ += _norms.__all__
 __all__ += _pointwise.__all__
+__all__ += _queries.__all__
 __all__ += _random.__all__
 __all__ += _rearrange.__all__
 __all__ += _reduction.__all__
