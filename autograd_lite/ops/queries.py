@@ -118,10 +118,7 @@ def can_cast(from_: Any, to: Any) -> bool:
     (True, False)
     """
     ranks = {"b": 0, "u": 1, "i": 1, "f": 2}
-    source, target = dtypes.to_numpy(from_), dtypes.to_numpy(to)
-    if source.kind == "i" and target.kind == "u":
-        return False
-    return ranks[source.kind] <= ranks[target.kind]
+    return ranks[dtypes.to_numpy(from_).kind] <= ranks[dtypes.to_numpy(to).kind]
 
 
 def finfo(type: Any = None) -> np.finfo[Any]:
