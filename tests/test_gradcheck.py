@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.kernels.jit import JIT
 from tests.optable import checks
 from tests.optable.derivatives import Kink, complex_step, five_point
 from tests.optable.opinfo import F, OpInfo, S
@@ -132,6 +133,7 @@ def test_mutation_and_aliasing_are_caught(rng: np.random.Generator) -> None:
             checks.untouched(info, info.samples[0].make(rng), rng)
 
 
+@pytest.mark.skipif(not JIT, reason="without the compiler there is one thread")
 def test_thread_dependence_is_caught(rng: np.random.Generator) -> None:
     info = row(lambda t: t * (1.0 + 1e-6 * ag.get_num_threads()))
     with pytest.raises(AssertionError, match="threads"):
