@@ -33,8 +33,9 @@ HALF_COST = 0.0 if VECTOR_BITS < 512 else 1.0 if CPU == "znver4" else 2.0
 operation in two halves anyway."""
 PIECES = (1, 2, 4, 16) if VECTOR_BITS == 512 else (1, 2, 8)
 """Runs that are added back are cut into vectors, and such fractions of vectors, down to single numbers."""
-DOT_TAPS, DOT_CHANNELS = (4, 3) if VECTOR_BITS == 256 else (6, 4)
-"""The most taps and channels of one call of `pixel_dots`."""
+DOT_HEIGHTS = (0, 9, 5, 3) if VECTOR_BITS == 256 else (0, 12, 10, 8, 6)
+"""The most taps of a tile of so many channels in `pixel_dots`."""
+DOT_CHANNELS = len(DOT_HEIGHTS) - 1
 
 TAPS, PIXELS, DOTS = "conv_taps", "conv_pixels", "conv_dots"
 COPY, ADD, PAD, PAD_TWO = "conv_copy", "conv_add", "conv_pad", "conv_pad_two"
@@ -189,8 +190,8 @@ class _Convolution(Emitter):
         key = builder.add(builder.mul(taps, word(DOT_CHANNELS + 1)), channels)
         cases = {
             rows * (DOT_CHANNELS + 1) + columns: self.dots_tile(rows, columns)
-            for rows in range(1, DOT_TAPS + 1)
-            for columns in range(1, DOT_CHANNELS + 1)
+            for columns, most in enumerate(DOT_HEIGHTS)
+            for rows in range(1, most + 1)
         }
         self.choose(builder, key, cases, rest)
 
@@ -393,10 +394,11 @@ def _vector_pixel_product(half, m, vectors, k, image, offset, pixel, b, b_row, c
 @kernel(internal=True)
 def _vector_pixel_dots(half, taps, channels, lines, size, image, offset, grad, plane, places, c, c_row):
     width = lanes(c) // 2 if half else lanes(c)
-    tap_tiles, channel_tiles = (taps + DOT_TAPS - 1) // DOT_TAPS, (channels + DOT_CHANNELS - 1) // DOT_CHANNELS
+    channel_tiles = (channels + DOT_CHANNELS - 1) // DOT_CHANNELS
     for j in range(channel_tiles):
         channel = j * channels // channel_tiles
         some = (j + 1) * channels // channel_tiles - channel
+        tap_tiles = (taps + DOT_HEIGHTS[some] - 1) // DOT_HEIGHTS[some]
         for i in range(tap_tiles):
             tap = i * taps // tap_tiles
             args = (
