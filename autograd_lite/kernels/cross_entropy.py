@@ -22,10 +22,11 @@ import numpy as np
 
 from . import memory
 from .jit import kernel
-from .simd import at, transpose
 from .softmax import (
+    BATCH,
     SERIAL_BELOW,
     columns_per_patch,
+    exponentials,
     largest,
     largest_in_columns,
     lines_per_part,
@@ -91,18 +92,32 @@ def _class_lines(
     T = x.dtype.type
     size = target.size
     first, last = part * count, min(size, (part + 1) * count)
+    together = BATCH // n if n < BATCH // 2 else 1
+    work = np.empty(together * n, x.dtype)
+    for start in range(first, last, together):
+        stop = min(last, start + together)
+        for k in range(start, stop):
+            kept[k] = largest(x[k * n : (k + 1) * n])
+        if n >= BATCH // 2:
+            kept[size + start] = sum_of_exponentials(x[start * n : stop * n], kept[start])
+            continue
+        exponentials(x, start, stop, n, kept, work)
+        for k in range(start, stop):
+            terms = work[(k - start) * n : (k - start + 1) * n]
+            s = T(0)
+            for i in range(n):
+                s += terms[i]
+            kept[size + k] = s
     for k in range(first, last):
         t = target[k]
-        losses[k], kept[k], kept[size + k], kept[2 * size + k] = T(0), T(0), T(1), T(0)
-        if t == ignored:
-            continue
-        if t < 0 or t >= n:
-            losses[k] = T(np.nan)
+        if t == ignored or t < 0 or t >= n:
+            losses[k] = T(0) if t == ignored else T(np.nan)
+            kept[k], kept[size + k], kept[2 * size + k] = T(0), T(1), T(0)
             continue
         line = x[k * n : (k + 1) * n]
-        m = largest(line)
+        m = kept[k]
         w = weight[t] if weight.size else T(1)
-        kept[k], kept[size + k], kept[2 * size + k] = m, sum_of_exponentials(line, m), w
+        kept[2 * size + k] = w
         loss = T(1 - smoothing) * w * (m - line[t])
         if smoothing != 0:
             rest = T(0)
@@ -194,28 +209,32 @@ def _class_backward_lines(
 ) -> None:  # fmt: skip
     T = x.dtype.type
     size = target.size
-    for k in range(part * count, min(size, (part + 1) * count)):
-        line, out = x[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
-        t = target[k]
-        r = _upstream(g, divisor, k)
-        if t == ignored or r == T(0):
-            for i in range(n):
-                out[i] = T(0)
-            continue
-        own = r * T(1 - smoothing) * kept[2 * size + k]
-        every = r * T(smoothing / n)
-        m = kept[k]
-        scale = (own + every * T(weights)) / kept[size + k]
-        if smoothing == 0:
-            for i in range(n):
-                out[i] = scale * exp(line[i] - m)
-        elif weight.size:
-            for i in range(n):
-                out[i] = scale * exp(line[i] - m) - every * weight[i]
-        else:
-            for i in range(n):
-                out[i] = scale * exp(line[i] - m) - every
-        out[t] -= own
+    first, last = part * count, min(size, (part + 1) * count)
+    together = max(1, BATCH // n)
+    for start in range(first, last, together):
+        stop = min(last, start + together)
+        exponentials(x, start, stop, n, kept, dx[start * n : stop * n])
+        for k in range(start, stop):
+            out = dx[k * n : (k + 1) * n]
+            t = target[k]
+            r = _upstream(g, divisor, k)
+            if t == ignored or r == T(0):
+                for i in range(n):
+                    out[i] = T(0)
+                continue
+            own = r * T(1 - smoothing) * kept[2 * size + k]
+            every = r * T(smoothing / n)
+            scale = (own + every * T(weights)) / kept[size + k]
+            if smoothing == 0:
+                for i in range(n):
+                    out[i] *= scale
+            elif weight.size:
+                for i in range(n):
+                    out[i] = scale * out[i] - every * weight[i]
+            else:
+                for i in range(n):
+                    out[i] = scale * out[i] - every
+            out[t] -= own
 
 
 @kernel
@@ -362,22 +381,6 @@ def _classes_last(x: np.ndarray) -> np.ndarray:
     return np.moveaxis(x, 1, -1) if x.ndim > 2 else x
 
 
-FEW_CLASSES, FROM_LINES = 32, 256
-"""Lines of so few classes fill no vector: so many of them, or more, are turned, and done side by side."""
-
-
-@kernel
-def _turn(x: Any, out: Any, m: int, n: int) -> None:
-    """Write the (m, n) matrix that `x` holds into `out`, transposed."""
-    transpose(at(x, 0), n, at(out, 0), m, m, n)
-
-
-def _turned(x: np.ndarray, m: int, n: int) -> np.ndarray:
-    out = memory.empty((x.size,), x.dtype)
-    _turn(x.ravel(), out, m, n)
-    return out
-
-
 def cross_entropy(
     x: np.ndarray,
     target: np.ndarray,
@@ -411,9 +414,7 @@ def cross_entropy(
         classes = target.ravel()
         weights = float(n if weight is None else weight.sum())
         options = ignore_index, label_smoothing, weights, kind
-        if inner == 1 and n <= FEW_CLASSES and size >= FROM_LINES:
-            has_nan = _class_across(_turned(x, size, n), classes, *arrays, n, size, *options)
-        elif inner == 1 or size == 0:
+        if inner == 1 or size == 0:
             has_nan = _class_along(x.ravel(), classes, *arrays, n, *options)
         else:
             has_nan = _class_across(x.ravel(), classes, *arrays, n, inner, *options)
@@ -446,13 +447,6 @@ def cross_entropy_backward(
         return np.ascontiguousarray(np.moveaxis(dx, -1, 1)) if x.ndim > 2 else dx
     dx = memory.empty(x.shape, x.dtype)
     weights = float(n if weight is None else weight.sum())
-    size = target.size
-    if inner == 1 and n <= FEW_CLASSES and size >= FROM_LINES:
-        scratch, turned = memory.empty((2 * size,), x.dtype), memory.empty((x.size,), x.dtype)
-        arrays = g.ravel(), _turned(x, size, n), target.ravel(), w, *saved, turned
-        _class_backward_across(*arrays, scratch, n, size, ignore_index, label_smoothing, weights)
-        _turn(turned, dx.ravel(), n, size)
-        return dx
     arrays = g.ravel(), x.ravel(), target.ravel(), w, *saved, dx.ravel()
     if inner == 1 or dx.size == 0:
         _class_backward_along(*arrays, n, ignore_index, label_smoothing, weights)

@@ -27,6 +27,8 @@ SERIAL_BELOW = 16384
 """Below so many elements a second thread costs more than it brings."""
 PATCH = 4096
 """Elements, about, that are worked on side by side."""
+BATCH = 1024
+"""Elements, about, whose exponentials are taken in one loop."""
 
 
 def _folded(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
@@ -66,6 +68,18 @@ def sum_of_exponentials(line: Any, m: Any) -> Any:
     for i in range(line.size):
         s += exp(line[i] - m)
     return s
+
+
+@kernel(internal=True)
+def exponentials(x: Any, first: int, last: int, n: int, m: Any, out: Any) -> None:
+    """exp(x - m) of the lines from `first` to `last`, side by side in `out`: no line leaves a vector half full."""
+    for k in range(first, last):
+        line, difference, shift = x[k * n : (k + 1) * n], out[(k - first) * n : (k - first + 1) * n], m[k]
+        for i in range(n):
+            difference[i] = line[i] - shift
+    flat = out[: (last - first) * n]
+    for i in range(flat.size):
+        flat[i] = exp(flat[i])
 
 
 # --- softmax -----------------------------------------------------------------------------------------
