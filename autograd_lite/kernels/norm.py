@@ -15,7 +15,9 @@ import numpy as np
 
 from . import memory
 from .jit import kernel
-from .scratch import scratch
+from .scratch import release, scratch
+from .simd import at as pointer
+from .simd_rows import VECTORS, normalise_rows, rows_gradients
 from .threading import parallel_for
 
 Ints = tuple[int, ...]
@@ -54,6 +56,16 @@ def _rows_part(part, parts, rows, groups, channels, span, eps, centred, x, weigh
     at, kind, last = np.uint64(begin) * size, np.uint64(begin % groups * channels), np.uint64(weight.size)
     one, zero = x.dtype.type(1), x.dtype.type(0)
     share = one / x.dtype.type(channels * span)
+    if VECTORS and span == 1 and groups == 1:
+        own = scratch(1, x)
+        own[0] = x.dtype.type(eps)
+        start = begin * channels
+        normalise_rows(
+            end - begin, channels, pointer(x, start), pointer(weight, 0), pointer(bias, 0), centred, pointer(own, 0),
+            pointer(mean, begin), pointer(rstd, begin), pointer(out, start),
+        )  # fmt: skip
+        release(own)
+        begin = end
     for row in range(begin, end):
         middle = zero
         if centred:
@@ -119,6 +131,13 @@ def _rows_backward_part(
     sums = scratch(2 * weight.size, x)
     for j in range(2 * last):
         sums[j] = 0
+    if VECTORS and span == 1 and groups == 1:
+        start = begin * channels
+        rows_gradients(
+            end - begin, channels, pointer(grad, start), pointer(x, start), pointer(weight, 0), pointer(mean, begin),
+            pointer(rstd, begin), centred, pointer(dx, start), pointer(sums, 0),
+        )  # fmt: skip
+        begin = end
     for row in range(begin, end):
         m, r = mean[row], rstd[row]
         first, second = x.dtype.type(0), x.dtype.type(0)
@@ -155,6 +174,7 @@ def _rows_backward_part(
     for j in range(last):
         dweight[own + j] = sums[j]
         dbias[own + j] = sums[last + j]
+    release(sums)
 
 
 @kernel

@@ -105,6 +105,12 @@ class Vectors:
     def fma(self, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
         return self._call("llvm.fma.%s", self.type, x, y, z)
 
+    def root(self, value: ir.Value) -> ir.Value:
+        """The square root of a single number."""
+        function_type = ir.FunctionType(self.element, [self.element])
+        name = f"llvm.sqrt.f{8 * self.size}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function_type, name), [value])
+
     def sum(self, vector: ir.Value) -> ir.Value:
         """The sum of the lanes."""
         start = ir.Constant(self.element, -0.0)
