@@ -123,7 +123,7 @@ def test_state_moves_to_another_layer(name: str, data: Any) -> None:
     assert layer.state_dict().keys() == state.keys()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torch")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own
 @drawn()
 def test_layer_is_pytorchs(name: str, data: Any) -> None:
     """The same options, parameters and inputs give what PyTorch's layer gives; it is shown alike, too."""

@@ -222,7 +222,7 @@ def _numpy_at(block: Any, offset: int) -> Any:
     if isinstance(block, _Before):
         block, offset = block.memory, block.place + offset
     if block.ndim != 1:
-        extent = sum((n - 1) * s for n, s in zip(block.shape, block.strides)) // block.itemsize + 1
+        extent = sum((n - 1) * max(s, 0) for n, s in zip(block.shape, block.strides)) // block.itemsize + 1
         block = np.lib.stride_tricks.as_strided(block, (extent if block.size else 0,), (block.itemsize,))
     return block[offset:] if offset >= 0 else _Before(block, offset)
 
