@@ -57,7 +57,7 @@ def linear_backward(
     """
     rows, outputs = g.shape
     dtype = x.dtype
-    if 0 < rows <= MOST_ROWS:
+    if 0 < rows <= MOST_ROWS and (JIT or all(array.flags.c_contiguous for array in (g, x, w))):
         empty = _empty.get(dtype) or _prepare(dtype)
         dx = memory.empty(x.shape, dtype) if needs[0] else empty[1]
         dw = memory.empty(w.shape, dtype) if needs[1] else empty[1]
