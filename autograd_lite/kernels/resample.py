@@ -47,14 +47,15 @@ def _check(name: str, shape: Ints, size: Ints) -> None:
 
 
 @lru_cache(maxsize=256)
-def _nearest_tables(shape: Ints, size: Ints, scales: Scales) -> tuple[np.ndarray, np.ndarray]:
-    """Extents of input and output, and along each axis the place that each output reads."""
+def _nearest_tables(shape: Ints, size: Ints, scales: Scales, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Extents of input and output, and along each axis the place that each output reads (reckoned in float32, as
+    PyTorch does it)."""
     extents, grid = _three(shape[-len(size) :]), _three(size)
     steps = (None,) * (3 - len(size)) + tuple(scales)
     table = np.zeros((3, max(grid)), np.int64)
     for axis, (n, m, scale) in enumerate(zip(extents, grid, steps, strict=True)):
-        places = np.floor(np.arange(m) * (1 / scale if scale else n / m)).astype(np.int64)
-        table[axis, :m] = np.minimum(places, n - 1)
+        places = (np.arange(m, dtype=np.float32) + np.float32(shift)) * np.float32(1 / scale if scale else n / m)
+        table[axis, :m] = np.minimum(np.floor(places).astype(np.int64), n - 1)
     return np.array([extents, grid], np.int64), table
 
 
@@ -85,8 +86,8 @@ def _nearest(parts, planes, extents, table, x, out, backward):
     parallel_for(_nearest_part, parts, (parts, planes, extents, table, x, out, backward))
 
 
-def nearest(x: np.ndarray, size: Ints, scales: Scales | None = None) -> np.ndarray:
-    """The nearest element to the left: output i reads input floor(i / scale).
+def nearest(x: np.ndarray, size: Ints, scales: Scales | None = None, shift: float = 0) -> np.ndarray:
+    """The nearest element to the left: output i reads input floor((i + shift) / scale).
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def nearest(x: np.ndarray, size: Ints, scales: Scales | None = None) -> np.ndarr
         Extents of the output, for the last 1 to 3 axes.
     scales : tuple of float or None
         Output by input extents, where they are not to be taken from the extents themselves.
+    shift : float
+        0.5 to reckon from the middle of the elements.
 
     Raises
     ------
@@ -102,21 +105,23 @@ def nearest(x: np.ndarray, size: Ints, scales: Scales | None = None) -> np.ndarr
         If `size` does not fit the input, or is not positive.
     """
     _check("nearest", x.shape, size)
-    extents, table = _nearest_tables(x.shape, size, scales or (None,) * len(size))
+    extents, table = _nearest_tables(x.shape, size, scales or (None,) * len(size), shift)
     lead = x.shape[: -len(size)]
     out = memory.empty((*lead, *size), x.dtype)
     planes = math.prod(lead)
-    _nearest(_parts(planes, out.size), planes, extents, table, x.reshape(-1), out.reshape(-1), False)
+    _nearest(_parts(planes, out.size), planes, extents, table, x.ravel(), out.ravel(), False)
     return out
 
 
-def nearest_backward(grad: np.ndarray, shape: Ints, size: Ints, scales: Scales | None = None) -> np.ndarray:
+def nearest_backward(
+    grad: np.ndarray, shape: Ints, size: Ints, scales: Scales | None = None, shift: float = 0
+) -> np.ndarray:
     """Gradient of `nearest` for an input of `shape`: each element gets the sum over the outputs that read it."""
     _check("nearest_backward", shape, size)
-    extents, table = _nearest_tables(shape, size, scales or (None,) * len(size))
+    extents, table = _nearest_tables(shape, size, scales or (None,) * len(size), shift)
     dx = memory.empty(shape, grad.dtype)
     planes = math.prod(shape[: -len(size)])
-    _nearest(_parts(planes, grad.size), planes, extents, table, dx.reshape(-1), grad.reshape(-1), True)
+    _nearest(_parts(planes, grad.size), planes, extents, table, dx.ravel(), grad.ravel(), True)
     return dx
 
 
@@ -220,7 +225,7 @@ def linear(x: np.ndarray, size: Ints, align_corners: bool = False, scales: Scale
     lead = x.shape[: -len(size)]
     out = memory.empty((*lead, *size), x.dtype)
     planes = math.prod(lead)
-    _linear(_parts(planes, out.size), planes, *tables, x.reshape(-1), out.reshape(-1), False)
+    _linear(_parts(planes, out.size), planes, *tables, x.ravel(), out.ravel(), False)
     return out
 
 
@@ -232,7 +237,7 @@ def linear_backward(
     tables = _linear_tables(shape, size, align_corners, scales or (None,) * len(size), grad.dtype)
     dx = memory.empty(shape, grad.dtype)
     planes = math.prod(shape[: -len(size)])
-    _linear(_parts(planes, grad.size), planes, *tables, dx.reshape(-1), grad.reshape(-1), True)
+    _linear(_parts(planes, grad.size), planes, *tables, dx.ravel(), grad.ravel(), True)
     return dx
 
 
@@ -304,7 +309,7 @@ def unfold(x: np.ndarray, window: Ints, stride: Ints, padding: Ints, dilation: I
     shape, geometry = _patch_geometry("unfold", x.shape, window, stride, padding, dilation)
     out = memory.empty(shape, x.dtype)
     planes = x.shape[0] * x.shape[1]
-    _patches(_parts(planes, out.size), planes, geometry, x.reshape(-1), out.reshape(-1), False)
+    _patches(_parts(planes, out.size), planes, geometry, x.ravel(), out.ravel(), False)
     return out
 
 
@@ -318,5 +323,5 @@ def fold(columns: np.ndarray, shape: Ints, window: Ints, stride: Ints, padding: 
         raise RuntimeError(f"fold: expected columns of shape {wanted} for images {shape}, got {columns.shape}")
     x = memory.empty(shape, columns.dtype)
     planes = shape[0] * shape[1]
-    _patches(_parts(planes, columns.size), planes, geometry, x.reshape(-1), columns.reshape(-1), True)
+    _patches(_parts(planes, columns.size), planes, geometry, x.ravel(), columns.ravel(), True)
     return x

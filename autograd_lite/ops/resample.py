@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ..kernels import resample as kernels
 from ..tensor import Tensor
 from . import pooling
 from .indexing import take_along
-from .inplace import put_positions
 from .pooling import extents
-from .rearrange import pad
-from .shape import positions_of, strided, take_slice
+from .primitive import primitive
 
 Ints = tuple[int, ...]
+Scales = tuple["float | None", ...]
 
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
+NEAREST = {"nearest": 0.0, "nearest-exact": 0.5}
 CUBIC = -0.75
 """The coefficient of Keys' kernel that PyTorch takes."""
 
 
+# Nearest and linear: a kernel each, and its adjoint
+
+
+@primitive
+def _nearest(x: np.ndarray, *, size: Ints, scales: Scales, shift: float) -> np.ndarray:
+    return kernels.nearest(x, size, scales, shift)
+
+
+@primitive
+def _nearest_adjoint(g: np.ndarray, *, shape: Ints, size: Ints, scales: Scales, shift: float) -> np.ndarray:
+    return kernels.nearest_backward(g, shape, size, scales, shift)
+
+
+@_nearest.derivative("x")
+def _(g: Tensor, x_shape: Ints, *, size: Ints, scales: Scales, shift: float) -> Tensor:
+    return _nearest_adjoint(g, shape=x_shape, size=size, scales=scales, shift=shift)
+
+
+@_nearest_adjoint.derivative("g")
+def _(g: Tensor, *, size: Ints, scales: Scales, shift: float) -> Tensor:
+    return _nearest(g, size=size, scales=scales, shift=shift)
+
+
+@primitive
+def _linear(x: np.ndarray, *, size: Ints, align: bool, scales: Scales) -> np.ndarray:
+    return kernels.linear(x, size, align, scales)
+
+
+@primitive
+def _linear_adjoint(g: np.ndarray, *, shape: Ints, size: Ints, align: bool, scales: Scales) -> np.ndarray:
+    return kernels.linear_backward(g, shape, size, align, scales)
+
+
+@_linear.derivative("x")
+def _(g: Tensor, x_shape: Ints, *, size: Ints, align: bool, scales: Scales) -> Tensor:
+    return _linear_adjoint(g, shape=x_shape, size=size, align=align, scales=scales)
+
+
+@_linear_adjoint.derivative("g")
+def _(g: Tensor, *, size: Ints, align: bool, scales: Scales) -> Tensor:
+    return _linear(g, size=size, align=align, scales=scales)
+
+
+# Cubic: a weighted sum of four neighbours along one axis after the other
+
+
 @lru_cache(maxsize=256)
-def _taps(
-    mode: str, before: int, after: int, align: bool, scale: float | None
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """For each tap along one axis: which element each output takes, and with which weight (None: all of it)."""
+def _cubic_taps(before: int, after: int, align: bool, scale: float | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each tap along one axis: which element each output takes, and with which weight."""
     o = np.arange(after)
-    if mode in ("nearest", "nearest-exact"):
-        step = np.float32(before / after if scale is None else 1 / scale)
-        at = (o + np.float32(0.5 if mode == "nearest-exact" else 0)).astype(np.float32) * step
-        return [(np.minimum(np.floor(at).astype(np.int64), before - 1), None)]
     if align:
         at = o * ((before - 1) / (after - 1) if after > 1 else 0.0)
     else:
         at = (o + 0.5) * (before / after if scale is None else 1 / scale) - 0.5
-    if mode == "bicubic":
-        whole = np.floor(at)
-        return [
-            (np.clip(whole + k, 0, before - 1).astype(np.int64), _keys(np.abs(at - whole - k))) for k in (-1, 0, 1, 2)
-        ]
-    at = np.maximum(at, 0)
-    low = np.minimum(np.floor(at).astype(np.int64), before - 1)
-    share = at - low
-    return [(low, 1 - share), (np.minimum(low + 1, before - 1), share)]
+    whole = np.floor(at)
+    return [
+        (np.clip(whole + k, 0, before - 1).astype(np.int64), _keys(np.abs(at - whole - k))) for k in (-1, 0, 1, 2)
+    ]
 
 
 def _keys(t: np.ndarray) -> np.ndarray:
@@ -58,14 +94,11 @@ def _keys(t: np.ndarray) -> np.ndarray:
     return np.where(t <= 1, near, far)
 
 
-def _along(x: Tensor, dim: int, taps: list[tuple[np.ndarray, np.ndarray | None]]) -> Tensor:
-    """Resample one axis."""
+def _cubic_along(x: Tensor, dim: int, taps: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
     total: Any = None
     for index, weight in taps:
-        taken = take_along(x, dim=dim, index=index)
-        if weight is not None:
-            shape = (-1,) + (1,) * (x._data.ndim - dim - 1)
-            taken = taken * Tensor(weight.astype(x._data.dtype).reshape(shape))
+        shape = (-1,) + (1,) * (x._data.ndim - dim - 1)
+        taken = take_along(x, dim=dim, index=index) * Tensor(weight.astype(x._data.dtype).reshape(shape))
         total = taken if total is None else total + taken
     return total
 
@@ -153,10 +186,17 @@ def interpolate(
     if mode == "area":
         return getattr(pooling, f"adaptive_avg_pool{axes}d")(input, sizes)
     scales = (None,) * axes if size is not None or recompute_scale_factor else listed
+    if input._data.dtype.kind != "f":
+        raise NotImplementedError(f"interpolate: not implemented for {input.dtype!r}; expected a floating dtype")
+    if mode in NEAREST:
+        return _nearest(input, size=sizes, scales=scales, shift=NEAREST[mode])
+    align = bool(align_corners)
+    if mode in LINEAR:
+        return _linear(input, size=sizes, align=align, scales=scales)
     for i in range(axes):
         before, after = shape[i + 2], sizes[i]
         if before != after or scales[i] not in (None, 1):
-            input = _along(input, i + 2, _taps(mode, before, after, bool(align_corners), scales[i]))
+            input = _cubic_along(input, i + 2, _cubic_taps(before, after, align, scales[i]))
     return input if input._data.shape != shape else input + 0
 
 
@@ -178,28 +218,47 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-# Patches as columns
+# Patches as columns: `unfold` and `fold` are each other's adjoints
 
 
-def _windows(
-    op: str, height: int, width: int, kernel: Ints, dilation: Ints, stride: Ints
-) -> tuple[Ints, Callable[[np.ndarray], np.ndarray]]:
-    """How many windows there are, and the view (N, C, H, W) -> (N, C, kh, kw, rows, columns) of them."""
-    counts = tuple(
-        [(n - d * (k - 1) - 1) // s + 1 for n, k, d, s in zip((height, width), kernel, dilation, stride, strict=True)]
-    )
+@primitive
+def _unfold(x: np.ndarray, *, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints) -> np.ndarray:
+    return kernels.unfold(x, kernel, stride, padding, dilation)
+
+
+@primitive
+def _fold(x: np.ndarray, *, shape: Ints, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints) -> np.ndarray:
+    return kernels.fold(x, shape, kernel, stride, padding, dilation)
+
+
+@_unfold.derivative("x")
+def _(g: Tensor, x_shape: Ints, *, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints) -> Tensor:
+    return _fold(g, shape=x_shape, kernel=kernel, dilation=dilation, padding=padding, stride=stride)
+
+
+@_fold.derivative("x")
+def _(g: Tensor, *, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints) -> Tensor:
+    return _unfold(g, kernel=kernel, dilation=dilation, padding=padding, stride=stride)
+
+
+def _options(op: str, input: Tensor, **given: Any) -> dict[str, Ints]:
+    if input._data.dtype.kind != "f":
+        raise NotImplementedError(f"{op}: not implemented for {input.dtype!r}; expected a floating dtype")
+    pairs = {name: extents(op, name, value, 2) for name, value in given.items()}
+    return {"kernel" if name == "kernel_size" else name: value for name, value in pairs.items()}
+
+
+def _count_windows(op: str, size: Ints, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints) -> int:
+    counts = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, d, p, s in zip(size, kernel, dilation, padding, stride, strict=True)
+    ]
     if min(counts) < 1:
         raise RuntimeError(
-            f"{op}: the array of windows has shape {counts}, which must be positive: a padded image of {height} x "
-            f"{width}, kernel_size {kernel}, dilation {dilation}, stride {stride}"
+            f"{op}: the array of windows has shape {tuple(counts)}, which must be positive: an image of {size[0]} x "
+            f"{size[1]}, kernel_size {kernel}, dilation {dilation}, padding {padding}, stride {stride}"
         )
-
-    def view(x: np.ndarray) -> np.ndarray:
-        n, c, h, w = x.strides
-        strides = (n, c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1])
-        return np.lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *counts), strides)
-
-    return counts, view
+    return math.prod(counts)
 
 
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
@@ -236,19 +295,9 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
         return unfold(input.unsqueeze(0), kernel_size, dilation, padding, stride).squeeze(0)
     if input._data.ndim != 4:
         raise RuntimeError(f"unfold: Expected 3D or 4D (batch mode) tensor for input, but got: {input._data.shape}")
-    kernel, dilation, padding, stride = (
-        extents("unfold", name, value, 2)
-        for name, value in (
-            ("kernel_size", kernel_size),
-            ("dilation", dilation),
-            ("padding", padding),
-            ("stride", stride),
-        )
-    )
-    padded = pad(input, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else input
-    samples, channels, height, width = padded._data.shape
-    counts, view = _windows("unfold", height, width, kernel, dilation, stride)
-    return strided(padded, view=view).reshape((samples, channels * math.prod(kernel), math.prod(counts)))
+    options = _options("unfold", input, kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
+    _count_windows("unfold", input._data.shape[2:], **options)
+    return _unfold(input, **options)
 
 
 def fold(
@@ -287,26 +336,17 @@ def fold(
         return fold(input.unsqueeze(0), output_size, kernel_size, dilation, padding, stride).squeeze(0)
     if input._data.ndim != 3:
         raise RuntimeError(f"fold: Expected 2D or 3D (batch mode) tensor for input, but got: {input._data.shape}")
-    size, kernel, dilation, padding, stride = (
-        extents("fold", name, value, 2)
-        for name, value in (
-            ("output_size", output_size), ("kernel_size", kernel_size), ("dilation", dilation), ("padding", padding),
-            ("stride", stride),
-        )
-    )  # fmt: skip
+    options = _options("fold", input, kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
+    size = extents("fold", "output_size", output_size, 2)
     samples, rows, columns = input._data.shape
-    height, width = size[0] + 2 * padding[0], size[1] + 2 * padding[1]
-    counts, view = _windows("fold", height, width, kernel, dilation, stride)
-    if rows % math.prod(kernel) or columns != math.prod(counts):
+    taps, windows = math.prod(options["kernel"]), _count_windows("fold", size, **options)
+    if rows % taps or columns != windows:
         raise RuntimeError(
-            f"fold: Expected input of shape (N, C * {math.prod(kernel)}, {math.prod(counts)}) for output_size {size}, "
-            f"kernel_size {kernel}, dilation {dilation}, padding {padding}, stride {stride}, got {input._data.shape}"
+            f"fold: Expected input of shape (N, C * {taps}, {windows}) for output_size {size}, kernel_size "
+            f"{options['kernel']}, dilation {options['dilation']}, padding {options['padding']}, stride "
+            f"{options['stride']}, got {input._data.shape}"
         )
-    shape = (samples, rows // math.prod(kernel), height, width)
-    windows = input.reshape((*shape[:2], *kernel, *counts))
-    summed = put_positions(windows, positions=view(positions_of(shape)), shape=shape)
-    inner = [slice(p, n - p) for p, n in zip(padding, (height, width), strict=True)]
-    return take_slice(summed, index=(..., *inner)) if any(padding) else summed
+    return _fold(input, shape=(samples, rows // taps, *size), **options)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
