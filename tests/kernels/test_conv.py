@@ -19,6 +19,7 @@ from autograd_lite.kernels.jit import JIT
 from tests.conftest import examples
 
 Ints = tuple[int, ...]
+compiled = pytest.mark.skipif(not JIT, reason="too long without the compiler")
 
 
 def reference(x: np.ndarray, w: np.ndarray, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> np.ndarray:
@@ -145,6 +146,7 @@ def test_every_way(name: str, dtype: str, rng: np.random.Generator) -> None:
     check(rng, dtype, *NAMED[name])
 
 
+@compiled
 @pytest.mark.parametrize("name", NAMED)
 def test_threads_change_no_bit(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "PART_WORK", 1)  # as many parts as there are pieces
@@ -250,6 +252,7 @@ def test_buffers_stay_small() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux")
+@compiled
 @pytest.mark.parametrize("k", [3, 5])
 def test_peak_memory(k: int) -> None:
     """Three 24 MB results, and no matrix of columns (which would take 216 or 600 MB)."""
@@ -292,6 +295,7 @@ print(peak() - before)
 """
 
 
+@compiled
 def test_vector_sizes_agree() -> None:
     """Plain loops and every vector size that this CPU has give the same results."""
     from autograd_lite.kernels.simd import VECTOR_BITS
