@@ -29,7 +29,7 @@ OTHERWISE = {
 every = pytest.mark.parametrize("name", LAYERS)
 
 
-def drawn(**more: Any) -> Any:
+def drawn() -> Any:
     """Hypothesis draws one trial of the layer `name`."""
 
     def decorate(test: Any) -> Any:

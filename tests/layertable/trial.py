@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ class Trial:
     reference: Callable[..., Any]
     analytic: bool = True
     constants: tuple[int, ...] = ()
-    torch_options: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{x.dtype.kind}{list(x.shape)}" for x in self.inputs)
