@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 
@@ -43,7 +41,3 @@ def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def where(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(condition, x, y)
-
-
-def as_any(x: Any) -> np.ndarray:
-    return np.asarray(x)
