@@ -212,10 +212,16 @@ class _Before:
     def __init__(self, memory: np.ndarray, place: int) -> None:
         self.memory, self.place, self.dtype, self.itemsize = memory, place, memory.dtype, memory.itemsize
 
-    def __getitem__(self, index: int) -> Any:
+    def _inside(self, index: int) -> int:
         if self.place + index < 0:
             raise IndexError(f"{self.place + index} lies before the beginning")
-        return self.memory[self.place + index]
+        return self.place + index
+
+    def __getitem__(self, index: int) -> Any:
+        return self.memory[self._inside(index)]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.memory[self._inside(index)] = value
 
 
 def _numpy_at(block: Any, offset: int) -> Any:
