@@ -13,8 +13,8 @@ are made instead, a panel at a time, and added to the image. The gradient to the
 the same way as the forward pass, and the output's gradient through a small transposed panel; the bias is one
 more tap that always sees 1.
 
-3x3 windows of stride 1 have ways of their own: Winograd's (`conv_winograd`), and for depthwise convolution a
-strip that slides down each channel (`conv_depthwise`).
+Small windows have ways of their own: 3x3 windows of stride 1 Winograd's (`conv_winograd`), depthwise convolution a
+strip that slides down each channel (`conv_depthwise`), and 1x1 windows are plain products.
 
 Work is cut into pieces by image, group, lines and channels; sizes alone decide the cut. Every sum is taken
 in the same order whatever the number of threads.
@@ -46,6 +46,7 @@ from .conv_plan import (
     make_plan,
 )
 from .conv_winograd import PARTS, strip_count, suits_winograd, tile_outputs, winograd, winograd_plan, winograd_weight
+from .gemm import gemm_batched
 from .simd import VECTOR_BYTES
 from .simd_conv import HALF_COST
 
@@ -73,6 +74,7 @@ class Case(NamedTuple):
     dilation: Ints
     winograd: bool
     depthwise: bool
+    pointwise: bool
 
     @property
     def taps(self) -> int:
@@ -127,6 +129,7 @@ def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: In
         (0,) * len(ones) + padding, ones + dilation,
         plain and suits_winograd(x[0], channels, out_channels, grid),
         suits_depthwise(groups, channels, out_channels, window, ones + dilation),
+        set(window) == set(stride) == {1} and not any(padding) and groups == 1 and min(channels, out_channels) >= 16,
     )  # fmt: skip
 
 
@@ -191,6 +194,14 @@ def _special(
         extents, grid, padding = grid, extents, [2 - pad for pad in padding]
         channels, out_channels = out_channels, channels
     strides, window = case.stride[1:], case.window[2]
+    if case.pointwise and step == 0:
+        # A plain product for each image, in which all share the weight.
+        matrix = w.reshape(case.out_channels, case.channels)
+        matrix = matrix.T if turned else matrix
+        pixels = (case.images, -1, math.prod(case.extents))
+        shared = np.broadcast_to(matrix, (case.images, *matrix.shape))
+        gemm_batched(shared, x.reshape(pixels), out.reshape(pixels), activation="relu" if relu else None)
+        return True
     if case.depthwise and max(strides) <= 1 + turned:
         if turned:
             padding = [window - 1 - pad for pad in case.padding[1:]]
