@@ -79,9 +79,12 @@ def kernels_from_source(source: str, namespace: dict[str, Any], **options: bool)
     scope = {**namespace, "__name__": caller.f_globals["__name__"]}  # a function without a module cannot be loaded
     exec(compile(source, caller.f_code.co_filename, "exec"), scope)
     names = [name for name in scope if name not in namespace and not name.startswith("__")]
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     made = {}
     for name in names:
         scope[name].__generated_source__ = source
+        # The linker's name: functions of other sources may have the same, and come from the cache of other processes.
+        scope[name].__qualname__ = f"{name}_{digest}"
         made[name] = kernel(scope[name], internal=name != names[-1], **options)
     scope.update(made)
     return made

@@ -78,3 +78,26 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: pathlib.Path) -> N
 
 def test_numbers_take_the_type_of_the_operands() -> None:
     assert elementwise.typed("x * 2 + exp(-0.5)") == "x * T(2) + exp(-T(0.5))"
+
+
+DRAW = """
+import sys
+import autograd_lite as ag
+for name in sys.argv[1:]:
+    ag.manual_seed(0)
+    print(*getattr(ag, name)(4).tolist())
+"""
+
+
+def test_generated_kernels_of_one_name_compiled_by_different_processes(tmp_path: pathlib.Path) -> None:
+    """Numba tells functions of one name apart by a number that every process counts anew, and the linker takes the
+    first of two functions with the same name and number: normal numbers were drawn by the code of uniform ones.
+    """
+    environment = {**os.environ, "AUTOGRAD_LITE_CACHE": str(tmp_path), "AUTOGRAD_LITE_QUIET": "1"}
+
+    def draw(*names: str) -> list[str]:
+        command = [sys.executable, "-c", DRAW, *names]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.splitlines()
+
+    alone = draw("rand") + draw("randn")
+    assert draw("rand", "randn") == alone
