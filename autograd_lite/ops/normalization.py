@@ -88,9 +88,9 @@ def _(
     g: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, stats: Tensor, *, train: bool, eps: float,
     needs: Sequence[bool],
 ) -> Any:  # fmt: skip
-    running = (None, None) if train else (stats._data[0], stats._data[2])
-    affine = [None if v is None else v._data for v in (weight, bias)]
-    out = Tensor(batch.batch_norm(contiguous(x._data), *affine, *running, 0.0, eps, train, True)[0])
+    mean, var = (None, None) if train else (stats._data[0], stats._data[2])
+    w, b = (None if v is None else v._data for v in (weight, bias))
+    out = Tensor(batch.batch_norm(contiguous(x._data), w, b, mean, var, 0.0, eps, train, True)[0])
     return _batch_rule(where(out <= 0, 0, g), x, weight, stats, train=train, eps=eps, needs=needs)
 
 
