@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.kernels.jit import JIT
 from tests.test_engine import equal, leaf
 
 
+@pytest.mark.skipif(not JIT, reason="too long without the compiler")
 def test_a_chain_of_100000_operations_leaves_nothing_behind() -> None:
     """Built, differentiated and freed without recursion, and without help from the garbage collector."""
     x = leaf(1, value=1.0)
