@@ -272,7 +272,9 @@ def page(results: list[Result], quick: bool) -> str:
             f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
             for path in ours.pictures
         )
-        log = "\n".join(line for line in ours.log.splitlines() if not line.startswith(("figure", "metrics")))
+        log = "\n".join(
+            line for line in ours.log.splitlines() if not line.startswith(("figure", "metrics", "autograd_lite:"))
+        )
         sections.append(
             f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2><p><code>{html.escape(ours.command)}</code>, '
             f"{ours.seconds:.0f} s</p><pre>{html.escape(log.strip())}</pre>{pictures}</section>"
