@@ -15,7 +15,7 @@ TABLED = {name for row in ROWS for name in (row.name, *row.aliases)}
 NO_ROW: dict[str, str] = {
     "creation": "arange as_tensor empty empty_like eye from_numpy full full_like linspace logspace ones ones_like tensor zeros "
     "zeros_like from_dlpack asarray scalar_tensor tril_indices triu_indices combinations cartesian_prod",
-    "random": "Generator bernoulli get_rng_state initial_seed manual_seed multinomial normal rand rand_like randint "
+    "random, tested in test_random": "Generator bernoulli get_rng_state initial_seed manual_seed multinomial normal rand rand_like randint "
     "randint_like randn randn_like randperm seed set_rng_state poisson default_generator",
     "modes and settings": "enable_grad inference_mode no_grad set_grad_enabled is_grad_enabled is_inference_mode_enabled "
     "get_default_dtype set_default_dtype get_num_threads set_num_threads set_printoptions",
@@ -23,8 +23,8 @@ NO_ROW: dict[str, str] = {
     "is_floating_point numel is_nonzero typename get_device",
     "saving and errors": "save load compile LinAlgError linalg.LinAlgError",
     "layouts by memory, tested with the views": "as_strided",
-    "tested by their own name in test_random": "nn.functional.dropout2d nn.functional.dropout1d nn.functional.dropout3d "
-    "nn.functional.alpha_dropout nn.functional.feature_dropout nn.functional.feature_alpha_dropout nn.functional.gumbel_softmax",
+    "tested as layers in test_nn_layers": "nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d "
+    "nn.functional.alpha_dropout",
 }
 EXEMPT = {name for names in NO_ROW.values() for name in names.split()}
 
