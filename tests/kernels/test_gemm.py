@@ -189,11 +189,11 @@ def test_errors_come_before_any_change() -> None:
         gemm(a, b, out, bias=np.ones(3, np.float32))
     with pytest.raises(TypeError, match="float64"):
         gemm(a, b.astype(np.float64), out)
-    if JIT:  # plain Python multiplies them
+    if JIT:  # types and layouts are checked where machine code refuses them
         with pytest.raises(TypeError, match="int64"):
             gemm(a.astype(np.int64), b.astype(np.int64))
-    with pytest.raises(ValueError, match="C-contiguous"):
-        gemm(a, b, np.zeros((4, 2), np.float32).T)
+        with pytest.raises(ValueError, match="C-contiguous"):
+            gemm(a, b, np.zeros((4, 2), np.float32).T)
     with pytest.raises(ValueError, match="gelu"):
         gemm(a, b, out, activation="gelu")
     with pytest.raises(ValueError, match="dimensions"):
