@@ -90,16 +90,16 @@ def plot(path: Path, machine: dict[str, Any], results: list[Result], peers: list
         places = rows + (k - (len(others) - 1) / 2) * height
         axes.barh(places, middle, height * 0.9, xerr=errors, color=colors[k % len(colors)], label=peer,
                   error_kw={"lw": 0.8, "ecolor": "#555555"})  # fmt: skip
-        for y, v in zip(places, middle):
+        for y, (v, _, high) in zip(places, values):
             if np.isfinite(v):
-                axes.text(v, y, f" {v:.1f}x", va="center", fontsize=7)
+                axes.text(high, y, f"  {v:.1f}x", va="center", fontsize=7)
     axes.axvline(1, color="#1f6fb4", lw=1.5)
-    axes.text(1, -0.75, "autograd_lite", color="#1f6fb4", ha="center", fontsize=8)
+    axes.text(1.03, len(results) - 0.52, "autograd_lite", color="#1f6fb4", fontsize=8)
     axes.set_yticks(rows, [r.title for r in results], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("time of the peer / time of autograd_lite (longer bar: peer is slower)")
-    axes.set_title(f"{machine['cpu']}, {machine['threads']} threads, float32", fontsize=9)
+    axes.set_title(f"{machine['cpu']}, {machine['threads']} threads, float32", fontsize=9, pad=28)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, ncols=len(others), loc="lower center", bbox_to_anchor=(0.5, 1.01))
     figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)
