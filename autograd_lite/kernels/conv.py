@@ -123,12 +123,13 @@ def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: In
     ones = (1,) * (3 - axes)
     window, grid, steps = ones + w[2:], ones + out, stride + dilation
     channels, out_channels = w[1], w[0] // groups
-    plain = window == (1, 3, 3) and set(steps) == {1}
+    single = (ones + x[2:])[0] == grid[0] == 1  # the ways for small windows know one plane only
+    plain = single and window == (1, 3, 3) and set(steps) == {1}
     return Case(
         x, (x[0], w[0], *out), x[0], groups, channels, out_channels, ones + x[2:], grid, window, ones + stride,
         (0,) * len(ones) + padding, ones + dilation,
         plain and suits_winograd(x[0], channels, out_channels, grid),
-        suits_depthwise(groups, channels, out_channels, window, ones + dilation),
+        single and suits_depthwise(groups, channels, out_channels, window, ones + dilation),
         set(window) == set(stride) == {1} and not any(padding) and groups == 1 and min(channels, out_channels) >= 16,
     )  # fmt: skip
 
