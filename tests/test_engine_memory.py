@@ -86,6 +86,7 @@ def test_create_graph_leaves_no_cycle_when_the_gradient_goes() -> None:
         gc.enable()
 
 
+@pytest.mark.skipif(not JIT, reason="too long without the compiler")
 def test_saved_arrays_are_freed_as_the_pass_goes_on() -> None:
     x = ag.ones(200_000, requires_grad=True)
     y = x
