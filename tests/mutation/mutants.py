@@ -83,6 +83,7 @@ MUTANTS = [
     # float32
     Mutant("dtypes", "float64 leak", "mean counts in float64", "ops/reduction.py", "return spread(_quotient(g, constant(_count(x_shape, axes), g.dtype)._data), x_shape, axes)", "return spread(_quotient(g.astype(np.float64), constant(_count(x_shape, axes), np.dtype(np.float64))._data).astype(g.dtype), x_shape, axes)", ("tests/test_ops_float32.py::test_float32[mean]",)),
     Mutant("dtypes", "float64 leak", "log_softmax saves its output in float64", "ops/softmax.py", "    return kernels.log_softmax_backward(g, out, dim)", "    wide = out.astype(np.float64)\n    return kernels.log_softmax_backward(g, wide.astype(g.dtype), dim)", ("tests/test_ops_float32.py::test_float32[log_softmax]",)),
+    Mutant("dtypes", "float64 leak", "softmax's gradient passes through float64 within one expression", "ops/softmax.py", "    return kernels.softmax_backward(g, out, dim)", "    return kernels.softmax_backward(g, (out * np.float64(1)).astype(g.dtype), dim)", ("tests/test_ops_float32.py::test_float32[softmax]",)),
     # shapes and indices
     Mutant("shapes", "transposed gradient", "permute's gradient is permuted the same way", "ops/shape.py", "dims=tuple(sorted(range(len(dims)), key=dims.__getitem__))", "dims=dims", gradient("permute")),
     Mutant("shapes", "wrong sign", "roll's gradient rolls on", "ops/rearrange.py", "tuple([-s for s in shifts])", "tuple([s for s in shifts])", gradient("roll")),
