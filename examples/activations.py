@@ -138,7 +138,7 @@ def check_zero_start(steps: int = 200) -> dict[str, Any]:
     return reached
 
 
-def layer_spreads(rule: Callable[[Tensor], Any], layers: int = 10, width: int = 256) -> list[np.ndarray]:
+def layer_outputs(rule: Callable[[Tensor], Any], layers: int = 10, width: int = 256) -> list[np.ndarray]:
     """The outputs of each of `layers` tanh layers whose weights are drawn by `rule`."""
     ag.manual_seed(0)
     x = ag.randn(500, width)
@@ -153,19 +153,19 @@ def layer_spreads(rule: Callable[[Tensor], Any], layers: int = 10, width: int = 
 
 def draw_initialisations(path: pathlib.Path) -> dict[str, list[float]]:
     rules: dict[str, Callable[[Tensor], Any]] = {
-        "too small: normal, spread 0.01": lambda w: nn.init.normal_(w, std=0.01),
-        "too large: normal, spread 1": lambda w: nn.init.normal_(w, std=1.0),
+        "too small: normal, std 0.01": lambda w: nn.init.normal_(w, std=0.01),
+        "too large: normal, std 1": lambda w: nn.init.normal_(w, std=1.0),
         "Xavier": nn.init.xavier_uniform_,
     }
-    spreads = {}
+    deviations = {}
     figure, grid = plt.subplots(3, 5, figsize=(11, 5.6), sharex=True)
     for line, (name, rule) in zip(grid, rules.items(), strict=True):
-        outputs = layer_spreads(rule)
-        spreads[name] = [float(layer.std()) for layer in outputs]
+        outputs = layer_outputs(rule)
+        deviations[name] = [float(layer.std()) for layer in outputs]
         for axes, number in zip(line, (1, 2, 4, 7, 10), strict=True):
             axes.hist(outputs[number - 1], bins=61, range=(-1, 1), color=BLUE)
             axes.set_yticks([])
-            axes.set_title(f"layer {number}: spread {spreads[name][number - 1]:.2g}", fontsize=9, fontweight="normal")
+            axes.set_title(f"layer {number}: std {deviations[name][number - 1]:.2g}", fontsize=9, fontweight="normal")
         line[0].set_ylabel(name.replace(": ", ":\n"), fontsize=9)
     figure.suptitle("Outputs of tanh layers")
     figure.tight_layout()
@@ -178,8 +178,8 @@ def draw_initialisations(path: pathlib.Path) -> dict[str, list[float]]:
     nn.init.xavier_uniform_(weight)
     ratio = ((x @ weight.T).var() / x.var()).item()
     assert abs(ratio - 1) < 0.05, f"Xavier's rule keeps the variance, got a ratio of {ratio}"
-    spreads["variance ratio of a linear layer by Xavier's rule"] = [ratio]
-    return spreads
+    deviations["variance ratio of a linear layer by Xavier's rule"] = [ratio]
+    return deviations
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -195,9 +195,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
           f"written naively, scores + 100 give {softmax['naive_softmax_of_scores_plus_100']}")  # fmt: skip
     starts = check_zero_start()
     print("start     " + ", ".join(f"{name}: accuracy {v['accuracy']:.1%}" for name, v in starts.items()))
-    spreads = draw_initialisations(out / "activations_initialisation.png")
+    deviations = draw_initialisations(out / "activations_initialisation.png")
     metrics = {"example": "activations", "largest_slopes": slopes, "gradient_sizes": sizes, "softmax": softmax}
-    return options.report(given, {**metrics, "starts": starts, "spreads": spreads})
+    return options.report(given, {**metrics, "starts": starts, "standard_deviations": deviations})
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -116,8 +116,8 @@ def table(axes: Any, values: np.ndarray, title: str, limit: float | None = None)
     for (i, j), value in np.ndenumerate(values):
         axes.text(j, i, f"{value:g}", ha="center", va="center", fontsize=8, color="black" if value else "#b0b0b0")
     axes.set_title(title, fontsize=10)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
     axes.grid(False)
 
 
@@ -137,7 +137,7 @@ def draw_im2col(columns: Tensor, path: Any) -> None:
     table(left, np.arange(16.0).reshape(4, 4), "a 4x4 image, pixels numbered")
     table(right, columns.numpy(), "its four 3x3 patches as columns")
     right.set_xlabel("one column for each place of the filter")
-    right.set_ylabel("one line for each weight of the filter")
+    right.set_ylabel("one row for each weight of the filter")
     figures.save(figure, path)
 
 

@@ -89,14 +89,13 @@ class TwoLayerClassifier(ClassifierMixin, BaseEstimator):
 def load(given: argparse.Namespace) -> images.Images:
     """The faces as 227x227 uint8 images in colour."""
     root = images.folder(given, "the data set of faces")
-    parts = {}
-    for split in ("train", "valid", "test"):
-        place = next(p for p in (root / "faces" / "faces.tgz", root / "faces", root / "faces.tgz", root) if p.exists())
-        try:
-            parts[split] = datasets.ImageFolder(place / split)
-        except FileNotFoundError as error:
-            sys.exit(str(error))
-    splits = [images.gather(part, name, every=4 if given.quick else 1) for name, part in parts.items()]
+    places = (root / "faces" / "faces.tgz", root / "faces", root / "faces.tgz")
+    place = next((path for path in places if path.exists()), root)
+    try:
+        parts = {split: datasets.ImageFolder(place / split) for split in ("train", "valid", "test")}
+        splits = [images.gather(part, name, every=4 if given.quick else 1) for name, part in parts.items()]
+    except (ImportError, OSError, RuntimeError) as error:
+        sys.exit(str(error))
     return images.Images("faces", *splits, parts["train"].classes)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import autograd_lite as ag
-from autograd_lite import datasets, nn
+from autograd_lite import Tensor, datasets, nn
 
 from .cnn import ConvNet
 from .common import figures, images, options, training
@@ -31,49 +31,15 @@ def load(given: argparse.Namespace) -> images.Images:
     """The flowers as 224x224 uint8 images."""
     root = images.folder(given, f"--dataset {given.dataset}")
     crop = datasets.transforms.Compose([datasets.transforms.Resize(256), datasets.transforms.CenterCrop(SIDE)])
+    reader: Any = {"flowers17": datasets.Flowers17, "flowers102": datasets.Flowers102}[given.dataset]
+    splits = []
     try:
-        if given.dataset == "flowers17":
-            parts: dict[str, Any] = {split: datasets.Flowers17(root, split) for split in ("train", "valid", "test")}
-        else:
-            parts = flowers102(root)
-    except FileNotFoundError as error:
+        for name in reader.splits:  # training, validation, test
+            part = reader(root, name)
+            splits.append(images.gather(part, name, crop, every=6 if given.quick else 1))
+    except (ImportError, OSError, RuntimeError) as error:
         sys.exit(str(error))
-    splits = [images.gather(part, name, crop, 6 if given.quick else 1) for name, part in parts.items()]
-    return images.Images(given.dataset, *splits, list(parts["train"].classes))
-
-
-class Flowers102:
-    """Oxford's 102 categories (Nilsback and Zisserman, ICVGIP 2008): ``102flowers.tgz`` or its folder ``jpg``,
-    ``imagelabels.mat`` and ``setid.mat``."""
-
-    def __init__(self, tree: Any, numbers: np.ndarray, labels: np.ndarray) -> None:
-        self.tree, self.numbers, self.labels = tree, numbers, labels
-        self.classes = [str(k) for k in range(1, 103)]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, k: int) -> tuple[np.ndarray, int]:
-        number = int(self.numbers[k])
-        return datasets.read_image(self.tree.open(f"image_{number:05}.jpg")), int(self.labels[number - 1]) - 1
-
-
-def flowers102(root: pathlib.Path) -> dict[str, Flowers102]:
-    from scipy.io import loadmat
-
-    from autograd_lite.datasets.folder import Tree
-
-    places = [folder for folder in (root, root / "flowers102") if (folder / "setid.mat").exists()]
-    if not places:
-        raise FileNotFoundError(f"flowers 102 not found: looked for setid.mat in {root} and {root / 'flowers102'}")
-    place = places[0]
-    tree = Tree(place / "jpg" if (place / "jpg").is_dir() else place / "102flowers.tgz" / "jpg")
-    labels = loadmat(place / "imagelabels.mat")["labels"].ravel()
-    sets = loadmat(place / "setid.mat")
-    return {
-        split: Flowers102(tree, sets[key].ravel(), labels)
-        for split, key in (("train", "trnid"), ("valid", "valid"), ("test", "tstid"))
-    }
+    return images.Images(given.dataset, *splits, list(part.classes))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -135,15 +101,13 @@ def train_all(given: argparse.Namespace, model: nn.Module, data: images.Images) 
     return history
 
 
-def train_small(given: argparse.Namespace, data: images.Images) -> tuple[float, training.History]:
-    """The small network from nothing, on 64x64 images: its test accuracy and history."""
-    small = [shrunk(split) for split in (data.train, data.valid, data.test)]
-    model = ConvNet(3, SMALL_SIDE, len(data.classes))
+def train_small(given: argparse.Namespace, model: nn.Module, data: images.Images) -> training.History:
+    """Train a small network from nothing."""
     best = training.BestWeights("valid_accuracy")
     history = training.fit(
         model,
-        small[0],
-        small[1],
+        data.train,
+        data.valid,
         ag.optim.Adam(model.parameters(), lr=1e-3),
         epochs=given.small_epochs,
         batch_size=given.batch_size,
@@ -153,13 +117,17 @@ def train_small(given: argparse.Namespace, data: images.Images) -> tuple[float, 
         description="small network",
     )
     best.restore(model)
-    return training.evaluate(model, small[2])[1], history
+    return history
 
 
-def shrunk(split: images.Split) -> images.Split:
+def shrunk(data: images.Images) -> images.Images:
+    """The images as 64x64, which is enough for the small network."""
     resize = datasets.transforms.Resize(SMALL_SIDE)
-    pictures = [np.moveaxis(resize(np.moveaxis(picture, 0, 2)), 2, 0) for picture in split.images.numpy()]
-    return images.Split(ag.from_numpy(np.ascontiguousarray(np.stack(pictures))), split.labels)
+    splits = []
+    for split in (data.train, data.valid, data.test):
+        pictures = [np.moveaxis(resize(np.moveaxis(picture, 0, 2)), 2, 0) for picture in split.images.numpy()]
+        splits.append(images.Split(ag.from_numpy(np.stack(pictures)), split.labels))
+    return images.Images(data.name, *splits, data.classes)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -174,31 +142,34 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
     metrics: dict[str, Any] = {"example": "finetune", "dataset": data.name, "seed": given.seed}
     histories: dict[str, training.History] = {}
-    head = train_head(given, network, data)
-    predicted = training.predict(model, data.test.images, 20)
-    reached = training.share_right(predicted, data.test.labels)
-    histories[f"head only: test {reached:.1%}"] = head
-    metrics["head_only"] = {"test_accuracy": reached, "train_seconds": head.seconds, "history": head}
-    print(f"head only      test {reached:.3f}")
 
+    def tested(name: str, history: training.History, scores: Tensor) -> None:
+        reached = training.share_right(scores, data.test.labels)
+        metrics[name.replace(" ", "_")] = {
+            "test_accuracy": reached,
+            "train_seconds": history.seconds,
+            "history": history,
+        }
+        histories[f"{name}: test {reached:.1%}"] = history
+        print(f"{name:14} test {reached:.3f}   in {history.seconds:.1f} s")
+
+    history = train_head(given, network, data)
+    scores = training.predict(model, data.test.images, 20)
+    tested("head only", history, scores)
     if given.all_epochs:
-        everything = train_all(given, model, data)
-        predicted = training.predict(model, data.test.images, 20)
-        reached = training.share_right(predicted, data.test.labels)
-        histories[f"then all layers: test {reached:.1%}"] = everything
-        metrics["all_layers"] = {"test_accuracy": reached, "train_seconds": everything.seconds, "history": everything}
-        print(f"all layers     test {reached:.3f}")
+        history = train_all(given, model, data)
+        scores = training.predict(model, data.test.images, 20)
+        tested("all layers", history, scores)
     if given.small_epochs:
-        reached, small = train_small(given, data)
-        histories[f"small network: test {reached:.1%}"] = small
-        metrics["small_network"] = {"test_accuracy": reached, "train_seconds": small.seconds, "history": small}
-        print(f"small network  test {reached:.3f}")
+        small, scratch = shrunk(data), ConvNet(3, SMALL_SIDE, len(data.classes))
+        history = train_small(given, scratch, small)
+        tested("small network", history, training.predict(scratch, small.test.images))
 
     figures.compared_curves(histories, out / "finetune_curves.png", f"{data.name}: what a trained start is worth")
-    classes = predicted.argmax(1).numpy()
-    matrix = figures.confusion_matrix(classes, data.test.labels.numpy(), len(data.classes))
+    predicted = scores.argmax(1).numpy()  # SqueezeNet's
+    matrix = figures.confusion_matrix(predicted, data.test.labels.numpy(), len(data.classes))
     figures.confusion(matrix, data.classes, out / "finetune_confusion.png", f"SqueezeNet on {data.name}")
-    figures.mistakes(data.test, classes, data.classes, out / "finetune_mistakes.png", "Flowers taken for others")
+    figures.mistakes(data.test, predicted, data.classes, out / "finetune_mistakes.png", "Flowers taken for others")
     return options.report(given, metrics)
 
 

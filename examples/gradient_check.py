@@ -9,6 +9,7 @@ is compared with what backward() says. In float64 the two agree to better than o
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,26 +25,21 @@ EPS = 3e-5
 
 
 @ag.no_grad()
-def numerical_gradient(
-    model: nn.Module, parameter: Tensor, x: Tensor, labels: Tensor, eps: float, bar: Any
+def central_differences(
+    loss: Callable[[], Tensor], parameter: Tensor, places: Iterable[int], eps: float = EPS
 ) -> np.ndarray:
-    """Central differences of the loss in every number of `parameter`."""
+    """(L(w + eps) - L(w - eps)) / (2 eps) for the numbers w at `places` of a parameter, seen as a vector."""
     numbers = parameter.detach().numpy().reshape(-1)  # shares memory with the parameter
-    slopes = np.empty_like(numbers)
-    for k in range(len(numbers)):
+    slopes = []
+    for k in places:
         kept = numbers[k]
         numbers[k] = kept + eps
-        above = loss(model, x, labels).item()
+        above = loss().item()
         numbers[k] = kept - eps
-        below = loss(model, x, labels).item()
+        below = loss().item()
         numbers[k] = kept
-        slopes[k] = (above - below) / (2 * eps)
-        bar.update()
-    return slopes.reshape(tuple(parameter.shape))
-
-
-def loss(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-    return nn.functional.cross_entropy(model(x), labels, reduction="sum")
+        slopes.append((above - below) / (2 * eps))
+    return np.array(slopes)
 
 
 def relative_errors(computed: np.ndarray, numerical: np.ndarray) -> np.ndarray:
@@ -71,26 +67,30 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         nn.init.normal_(parameter, std=0.3)  # biases too: at zero they would hide mistakes
     x = ag.randn(given.batch_size, given.pixels, dtype=ag.float64)
     labels = ag.randint(0, given.classes, (given.batch_size,))
-    loss(model, x, labels).backward()
 
+    def loss() -> Tensor:
+        return nn.functional.cross_entropy(model(x), labels, reduction="sum")
+
+    loss().backward()
     count = sum(p.numel() for p in model.parameters())
     worst, compared = {}, {}
     with options.progress(None, unit="weight", total=count) as bar:
         for name, parameter in model.named_parameters():
-            numerical = numerical_gradient(model, parameter, x, labels, EPS, bar)
-            computed = parameter.grad.numpy()
+            numerical = central_differences(loss, parameter, range(parameter.numel()))
+            computed = parameter.grad.numpy().ravel()
             worst[name] = float(relative_errors(computed, numerical).max())
-            compared[name] = (computed.ravel(), numerical.ravel())
+            compared[name] = (computed, numerical)
+            bar.update(parameter.numel())
     for name, error in worst.items():
-        print(f"{name:14} {model.get_parameter(name).numel():6} numbers, largest relative error {error:.1e}")
+        print(f"{name:14} {len(compared[name][0]):6} numbers, largest relative error {error:.1e}")
     largest = max(worst.values())
     assert largest < 1e-6, f"backprop and central differences differ by {largest}"
 
-    some = min(given.pixels * given.hidden, 400)
-    name = next(iter(compared))
-    parameter = model.get_parameter(name)
     sizes = 10.0 ** np.arange(-11, 0)
-    by_size = error_by_step(model, parameter, x, labels, sizes, some)
+    weight = model.layer1.weight
+    some = range(min(weight.numel(), 400))
+    computed = weight.grad.numpy().ravel()[: len(some)]
+    by_size = [relative_errors(computed, central_differences(loss, weight, some, eps)).max() for eps in sizes]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     for computed, numerical in compared.values():
         left.plot(numerical, computed, ".", ms=3, color=BLUE)
@@ -108,27 +108,6 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     figures.save(figure, out / "gradient_check.png")
     metrics = {"example": "gradient_check", "parameters": count, "largest_relative_error": largest, "by_name": worst}
     return options.report(given, metrics)
-
-
-def error_by_step(
-    model: nn.Module, parameter: Tensor, x: Tensor, labels: Tensor, sizes: np.ndarray, count: int
-) -> list[float]:
-    """The largest error of central differences in `count` numbers, for each size of step."""
-    computed = parameter.grad.numpy().ravel()[:count]
-    numbers = parameter.detach().numpy().reshape(-1)
-    errors = []
-    with ag.no_grad():
-        for eps in sizes:
-            slopes = []
-            for k in range(count):
-                kept, values = numbers[k], []
-                for moved in (kept + eps, kept - eps):
-                    numbers[k] = moved
-                    values.append(loss(model, x, labels).item())
-                numbers[k] = kept
-                slopes.append((values[0] - values[1]) / (2 * eps))
-            errors.append(float(relative_errors(computed, np.array(slopes)).max()))
-    return errors
 
 
 if __name__ == "__main__":

@@ -129,13 +129,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     }
 
     if given.sweep:
-        histories = {f"{given.lr:g}: test {test_accuracy:.1%}": history}
+        histories = {f"lr {given.lr:g}: test {test_accuracy:.1%}": history}
         metrics["sweep"] = {f"{given.lr:g}": test_accuracy}
         for lr in (10 * given.lr, given.lr / 10):
             other, _, its_history = train(given, data, lr)
             reached = training.evaluate(other, data.test)[1]
             print(f"rate      {lr:g}: valid {its_history.last('valid_accuracy'):.3f}   test {reached:.3f}")
-            histories[f"{lr:g}: test {reached:.1%}"] = its_history
+            histories[f"lr {lr:g}: test {reached:.1%}"] = its_history
             metrics["sweep"][f"{lr:g}"] = reached
         figures.compared_curves(histories, out / f"{stem}_sweep.png", f"{title}: learning rates")
     return options.report(given, metrics)

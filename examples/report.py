@@ -252,7 +252,7 @@ def _collected(folder: pathlib.Path, command: str, seconds: float) -> Run:
     file = folder / "metrics.json"  # the last that an example writes: if it is missing, the example failed
     metrics = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     log = (folder / "log.txt").read_text(encoding="utf-8")
-    return Run(command, seconds, metrics, log, sorted(folder.glob("*.png")))
+    return Run(command, seconds, metrics, log, sorted(folder.glob("*.png"), key=lambda path: path.stat().st_mtime_ns))
 
 
 def page(results: list[Result], quick: bool) -> str:

@@ -19,7 +19,8 @@ import autograd_lite as ag
 from autograd_lite import Tensor, nn
 
 from .common import figures, images, options, training
-from .common.figures import plt
+from .common.figures import BLUE, plt
+from .gradient_check import central_differences
 
 MOMENTA = (0.0, 0.25, 0.8)
 
@@ -83,19 +84,20 @@ def draw_paths(
     start = loss.trained + ag.tensor([-3.0, 2.0], dtype=ag.float64)
     paths = {momentum: loss.descend(start, 0.6 / steepest, momentum, 40) for momentum in MOMENTA}
 
-    every = np.concatenate(list(paths.values()))
-    low, high = every.min(0) - 0.8, every.max(0) + 0.8
+    lowest = loss.descend(start, 0.6 / steepest, 0.8, 400)[-1]
+    every = np.concatenate([*paths.values(), lowest[None]])
+    low, high = every.min(0) - 0.6, every.max(0) + 0.6
     across, up = (np.linspace(low[k], high[k], 50) for k in (0, 1))
     with ag.no_grad():
         surface = np.array([[loss(ag.tensor([a, b])).item() for a in across] for b in up])
     figure, axes = plt.subplots(figsize=(7.5, 5.5))
     levels = surface.min() + (surface.max() - surface.min()) * np.linspace(0, 1, 25) ** 2  # closer in the valley
-    shown = axes.contourf(across, up, surface, levels, cmap="Blues_r", alpha=0.85)
-    axes.contour(across, up, surface, levels, colors="white", linewidths=0.4)
-    for (momentum, points), color in zip(paths.items(), ("#d62728", "#e07b1f", "#111111"), strict=True):
-        axes.plot(*points.T, "o-", ms=4 if momentum == 0 else 2, lw=1.2, color=color, label=f"momentum {momentum:g}")
-    axes.plot(*paths[0.0][0], "o", ms=8, mfc="white", mec="black")
-    axes.annotate("start", paths[0.0][0], xytext=(-8, 8), textcoords="offset points", color="white", ha="right")
+    shown = axes.contourf(across, up, surface, levels, cmap="Blues", alpha=0.8)
+    axes.contour(across, up, surface, levels, colors=BLUE, linewidths=0.5, alpha=0.5)
+    for (momentum, points), color in zip(paths.items(), ("#d62728", "#f2a33c", "#111111"), strict=True):
+        axes.plot(*points.T, "o-", ms=3, lw=1, zorder=3 - momentum, color=color, label=f"momentum {momentum:g}")
+    axes.plot(*start.numpy(), "o", ms=8, mfc="white", mec="black", zorder=4, label="start")
+    axes.plot(*lowest, "*", ms=14, mfc="white", mec="black", zorder=4, label="minimum")
     axes.set_xlabel(f"a weight of class {name}")
     axes.set_ylabel("the weight of the pixel to the right")
     axes.set_title("Forty steps of gradient descent on two weights")
@@ -116,17 +118,10 @@ def check_gradient(model: SoftmaxRegression, split: images.Split) -> float:
         return nn.functional.cross_entropy(nn.functional.linear(x, weight, bias), labels)
 
     loss().backward()
-    numbers, computed = weight.detach().numpy().reshape(-1), weight.grad.numpy().ravel()
-    worst, eps = 0.0, 1e-4
-    with ag.no_grad():
-        for k in np.linspace(0, len(numbers) - 1, 200).astype(int):
-            kept, values = numbers[k], []
-            for moved in (kept + eps, kept - eps):
-                numbers[k] = moved
-                values.append(loss().item())
-            numbers[k] = kept
-            worst = max(worst, abs((values[0] - values[1]) / (2 * eps) - computed[k]))
-    return worst / float(np.abs(computed).max())
+    computed = weight.grad.numpy().ravel()
+    places = np.linspace(0, len(computed) - 1, 200).astype(int)
+    differences = central_differences(loss, weight, places, eps=1e-4) - computed[places]
+    return float(np.abs(differences).max() / np.abs(computed).max())
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

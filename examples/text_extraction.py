@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,30 +139,32 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def networks(given: argparse.Namespace, data: images.Images) -> dict[str, nn.Module]:
     """The two readers, trained on the data set, or read from ``--weights``."""
-    common = ["--dataset", data.name, "--seed", str(given.seed)] + (["--quick"] if given.quick else [])
-    models: dict[str, nn.Module] = {}
-    for name in ("mlp", "cnn"):
-        path = given.weights / f"{name}_{data.name}.safetensors" if given.weights else None
-        if name == "mlp":
-            settings = mlp.parse([*common, "--hidden", "256", "--optimizer", "adam", "--epochs", "100"])
-            height, width = data.shape[1:]
-            model: nn.Module = mlp.TwoLayerNetwork(height * width, settings.hidden, len(data.classes))
-        else:
-            settings = cnn.parse(common)
-            settings.epochs = given.epochs or settings.epochs
-            settings.batch_size = given.batch_size or settings.batch_size
-            settings.lr = given.lr or settings.lr
-            model = cnn.build(data)
-        if path is not None and path.exists():
-            model.load_state_dict(ag.load(path))
-        else:
-            ag.manual_seed(given.seed)
-            model = mlp.train(settings, data, settings.lr)[0] if name == "mlp" else cnn.train(settings, data)[0]
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                ag.save(dict(model.state_dict()), path)
-        models[name] = model
-    return models
+    asked = ["--dataset", data.name, "--seed", str(given.seed)] + (["--quick"] if given.quick else [])
+    for option in ("epochs", "batch_size", "lr"):
+        value = getattr(given, option)
+        asked += [f"--{option.replace('_', '-')}", str(value)] if value is not None else []
+    recipe = mlp.parse(["--hidden", "256", "--optimizer", "adam", "--epochs", "100", *asked])
+    two_layer = mlp.TwoLayerNetwork(data.shape[1] * data.shape[2], recipe.hidden, len(data.classes))
+    return {
+        "mlp": kept(given, "mlp", data, two_layer, lambda: mlp.train(recipe, data, recipe.lr)[0]),
+        "cnn": kept(given, "cnn", data, cnn.build(data), lambda: cnn.train(cnn.parse(asked), data)[0]),
+    }
+
+
+def kept(
+    given: argparse.Namespace, name: str, data: images.Images, model: nn.Module, train: Callable[[], nn.Module]
+) -> nn.Module:
+    """A network with the weights that are kept in ``--weights``; if there are none, what `train` gives, kept there."""
+    path = given.weights / f"{name}_{data.name}.safetensors" if given.weights else None
+    if path is not None and path.exists():
+        model.load_state_dict(ag.load(path))
+        return model
+    ag.manual_seed(given.seed)
+    model = train()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ag.save(dict(model.state_dict()), path)
+    return model
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

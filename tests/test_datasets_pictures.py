@@ -221,3 +221,53 @@ def test_flowers17(tmp_path):
         ag.datasets.Flowers17(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"robots\.ox\.ac\.uk"):
         ag.datasets.Flowers17(tmp_path / "nowhere")
+
+
+def write_flowers102(folder, count: int = 12) -> None:
+    savemat = pytest.importorskip("scipy.io").savemat
+    write_pictures(folder / "jpg", [f"image_{number:05}.jpg" for number in range(1, count + 1)], (2, 2))
+    savemat(folder / "imagelabels.mat", {"labels": np.arange(count, dtype=np.uint8) % 3 + 1})
+    ids = np.arange(1, count + 1, dtype=np.uint16)
+    savemat(folder / "setid.mat", {"trnid": ids[:3], "valid": ids[3:6], "tstid": ids[:5:-1]})
+
+
+def test_flowers102(tmp_path):
+    folder = tmp_path / "flowers102"
+    write_flowers102(folder)
+    splits = {s: ag.datasets.Flowers102(tmp_path, s) for s in ag.datasets.Flowers102.splits}
+    assert [len(s) for s in splits.values()] == [3, 3, 6]
+    assert splits["train"].classes == ["1", "2", "3"]
+    assert splits["test"].samples[:2] == [("image_00012.jpg", 2), ("image_00011.jpg", 1)]
+    assert splits["val"][2][0].shape == (2, 2, 3) and splits["val"].targets == [0, 1, 2]
+    (folder / "files").mkdir()
+    (folder / "jpg").rename(folder / "files" / "jpg")
+    pack(folder / "files", folder / "102flowers.tgz")
+    packed = ag.datasets.Flowers102(folder, "test", transforms.ToTensor())
+    assert packed.samples == splits["test"].samples and packed[0][0].shape == (3, 2, 2)
+
+
+def test_flowers102_wrong_files(tmp_path):
+    with pytest.raises(ValueError, match="unknown split 'valid'"):
+        ag.datasets.Flowers102(tmp_path, "valid")
+    with pytest.raises(FileNotFoundError, match=r"robots\.ox\.ac\.uk"):
+        ag.datasets.Flowers102(tmp_path)
+    write_flowers102(tmp_path)
+    savemat = pytest.importorskip("scipy.io").savemat
+    whole = (tmp_path / "setid.mat").read_bytes()
+    for content, message in (
+        ({"trnid": np.array([1, 13])}, "does not fit imagelabels.mat, which has 12 labels"),
+        ({"other": np.array([1])}, "holds no trnid"),
+    ):
+        savemat(tmp_path / "setid.mat", content)
+        with pytest.raises(RuntimeError, match=message):
+            ag.datasets.Flowers102(tmp_path)
+    (tmp_path / "setid.mat").write_bytes(whole[:60])
+    with pytest.raises(RuntimeError, match="truncated"):
+        ag.datasets.Flowers102(tmp_path)
+    (tmp_path / "setid.mat").write_bytes(whole)
+    (tmp_path / "jpg" / "image_00007.jpg").unlink()
+    with pytest.raises(RuntimeError, match="1 of the pictures image_00001.jpg to image_00012.jpg are missing"):
+        ag.datasets.Flowers102(tmp_path)
+    savemat(tmp_path / "imagelabels.mat", {"labels": np.arange(12)})
+    with pytest.raises(RuntimeError, match="expected labels from 1 on"):
+        ag.datasets.Flowers102(tmp_path)

@@ -4,7 +4,8 @@ from . import transforms
 from ._base import DatasetNotFoundError
 from ._download import download
 from .cifar import CIFAR10
-from .folder import Flowers17, ImageFolder, read_image
+from .flowers import Flowers17, Flowers102
+from .folder import ImageFolder, read_image
 from .glyphs import Glyphs
 from .mnist import EMNIST, KMNIST, MNIST, FashionMNIST, read_idx
 from .nist36 import NIST36
@@ -18,6 +19,7 @@ __all__ = [
     "DatasetNotFoundError",
     "FashionMNIST",
     "Flowers17",
+    "Flowers102",
     "Glyphs",
     "ImageFolder",
     "download",

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -267,91 +267,3 @@ class ImageFolder(Dataset[Any]):
         if self.transform is not None:
             lines.append(f"    Transform: {self.transform!r}")
         return "\n".join(lines)
-
-
-class Flowers17(ImageFolder):
-    """Oxford's 17 categories of flowers, 80 pictures of each (M.-E. Nilsback, A. Zisserman, CVPR 2006).
-
-    Parameters
-    ----------
-    root : path-like
-        The archive ``17flowers.tgz``, a folder that holds it or its unpacked folder ``jpg``, or that folder;
-        ``root/flowers17`` is looked into as well. The file is published without a checksum, so it is not
-        downloaded: https://www.robots.ox.ac.uk/~vgg/data/flowers/17/
-    split : {"train", "valid", "test"}
-        By the number of a picture: of each four, two train, one validates, one tests (680, 340, 340).
-    transform, target_transform : callable, optional
-        As for `ImageFolder`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such split.
-    FileNotFoundError, RuntimeError
-        As for `ImageFolder`.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> len(ag.datasets.Flowers17.names), ag.datasets.Flowers17.names[9]
-    (17, 'Sunflower')
-    """
-
-    names = (
-        "Daffodil", "Snowdrop", "Lily Valley", "Bluebell", "Crocus", "Iris", "Tigerlily", "Tulip",
-        "Fritillary", "Sunflower", "Daisy", "Colts' Foot", "Dandelion", "Cowslip", "Buttercup",
-        "Windflower", "Pansy",
-    )  # fmt: skip
-    splits: ClassVar[dict[str, tuple[int, ...]]] = {"train": (0, 1), "valid": (2,), "test": (3,)}
-    per_class = 80
-
-    def __init__(
-        self,
-        root: str | os.PathLike[str],
-        split: str = "train",
-        transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None,
-    ) -> None:
-        if split not in self.splits:
-            raise ValueError(f"Flowers17: unknown split {split!r}, expected one of {', '.join(self.splits)}")
-        self.root, self.split, self.loader = Path(root), split, read_image
-        self.transform, self.target_transform = transform, target_transform
-        self._tree = Tree(self._locate())
-        numbered = [(name, self._number(name)) for name in self._tree.names]
-        found = {number: name for name, number in numbered if number}
-        total = self.per_class * len(self.names)
-        missing = total - len(found.keys() & set(range(1, total + 1)))
-        if missing:
-            raise RuntimeError(
-                f"{self._tree.root} is not the whole data set: {missing} of the pictures image_0001.jpg to "
-                f"image_{total:04}.jpg are missing"
-            )
-        self.classes = list(self.names)
-        self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-        self.samples = [
-            (found[number], (number - 1) // self.per_class)
-            for number in range(1, total + 1)
-            if (number - 1) % 4 in self.splits[split]
-        ]
-        self.targets = [label for _, label in self.samples]
-
-    def _locate(self) -> Path:
-        if self.root.is_file():
-            return self.root
-        for place in (self.root, self.root / "flowers17", self.root / "17flowers"):
-            for inside in ("17flowers.tgz", "jpg"):
-                if (place / inside).exists():
-                    return place / inside
-        if (self.root / "image_0001.jpg").exists():
-            return self.root
-        raise DatasetNotFoundError(
-            "Flowers17 not found: looked for 17flowers.tgz, or the folder jpg that it holds, in "
-            f"{self.root} and "
-            f"{self.root / 'flowers17'}. Get it from https://www.robots.ox.ac.uk/~vgg/data/flowers/17/"
-        )
-
-    @staticmethod
-    def _number(name: str) -> int:
-        stem = PurePosixPath(name).stem
-        digits = stem.removeprefix("image_")
-        return int(digits) if name.endswith(".jpg") and digits != stem and digits.isdigit() else 0

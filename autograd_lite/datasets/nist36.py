@@ -11,6 +11,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from ._base import Arrays, find_file, not_found
+from ._matlab import read_matlab
 from ._strokes import CLASSES
 
 SIDE = 32
@@ -77,27 +78,8 @@ class NIST36(Arrays):
 
 
 def _read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        from scipy.io import loadmat  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise ImportError(
-            "NIST36 reads MATLAB files with SciPy, which is not installed: pip install "
-            "'autograd_lite[examples]' "
-            "(or pip install scipy)"
-        ) from error
     keys = f"{split}_data", f"{split}_labels"
-    try:
-        content = loadmat(path, variable_names=keys)
-    except NotImplementedError as error:
-        raise RuntimeError(f"{path} is in MATLAB's version 7.3 format; save it with -v7") from error
-    except Exception as error:  # SciPy lets errors of many types through when a file is damaged
-        raise RuntimeError(
-            f"{path} is truncated, corrupt, or not a MATLAB file ({type(error).__name__}: {error}). Get it again."
-        ) from error
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise RuntimeError(f"{path} holds no {' and no '.join(missing)}: it is truncated or another file")
-    rows, one_hot = (np.asarray(content[key]) for key in keys)
+    rows, one_hot = read_matlab(path, keys)
     count = len(rows)
     if rows.shape != (count, SIDE * SIDE) or one_hot.shape != (count, len(CLASSES)) or rows.dtype.kind != "f":
         raise RuntimeError(

@@ -69,7 +69,7 @@ def folder(options: argparse.Namespace, what: str) -> pathlib.Path:
 
 
 def load(options: argparse.Namespace, quick: int = 2000) -> Images:
-    """The data set that the options ask for; ends the program with a message if its files are missing."""
+    """The data set that the options ask for; ends the program with a message if its files cannot be read."""
     name = options.dataset
     try:
         if name == "glyphs":
@@ -81,7 +81,7 @@ def load(options: argparse.Namespace, quick: int = 2000) -> Images:
             root = folder(options, f"--dataset {name}")
             reader: Any = {"mnist": datasets.MNIST, "emnist": datasets.EMNIST, "cifar10": datasets.CIFAR10}[name]
             made = _held_out(name, reader(root, train=True), reader(root, train=False))
-    except (FileNotFoundError, ImportError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         sys.exit(str(error))
     if options.quick:
         made.train, made.valid, made.test = (part.thinned(quick) for part in (made.train, made.valid, made.test))
