@@ -37,7 +37,6 @@ from .conv_plan import (
     IMAGE_PARTS,
     ITEMS,
     MOST_PARTS,
-    PART_WORK,
     TAPS,
     Ints,
     Source,
@@ -52,6 +51,8 @@ from .simd_conv import HALF_COST
 
 NARROW = 3
 """Up to so many output channels of a group, the weight's gradient is summed over lanes."""
+PART_WORK = 1 << 18
+"""Multiplications that are worth a part of their own."""
 TURNING = 12
 SPREAD_FROM = 1.25
 """Inputs so many times larger than the output get their gradient by spreading columns."""

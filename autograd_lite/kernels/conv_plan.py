@@ -22,7 +22,7 @@ BUFFER_BYTES = 1 << 17
 PANEL_ROWS = 64
 """Rows of a panel of columns: with four vectors of 64 bytes each, 16 KB."""
 PART_WORK = 1 << 20
-"""Multiplications that are worth a part of their own."""
+"""Multiplications for which an image is worth being cut."""
 MOST_PARTS = 64
 IMAGE_GROUPS = 4
 """Groups of images whose weight gradients are summed apart."""
