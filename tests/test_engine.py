@@ -361,6 +361,13 @@ def test_functional_transforms(rng: np.random.Generator) -> None:
     equal(functional.vhp(scalar, x, v)[1], hessian @ v._data)
 
 
+def test_arguments_of_grad_stand_in_pytorchs_order() -> None:
+    x, y = leaf(2), leaf(2)
+    assert ag.autograd.grad((x * x).sum(), [x, y], None, False, False, True, True)[1] is None
+    with pytest.raises(ValueError, match="only_inputs"):
+        ag.autograd.grad((x * x).sum(), x, only_inputs=False)
+
+
 # Custom functions
 
 
@@ -411,6 +418,41 @@ def test_custom_function_with_two_outputs_and_needs_input_grad() -> None:
     product, _ = Pair.apply(a, b)
     product.sum().backward()
     equal(a.grad, b._data)
+
+
+def test_custom_function_that_saves_its_outputs_can_be_differentiated_twice() -> None:
+    class Both(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: ag.Tensor) -> Any:
+            e, s = x.exp(), x.sin()
+            ctx.save_for_backward(x, e, s)
+            return e, s
+
+        @staticmethod
+        def backward(ctx: Any, ge: ag.Tensor, gs: ag.Tensor) -> Any:
+            x, e, s = ctx.saved_tensors
+            return ge * e + gs * x.cos() + 0 * s
+
+    class Exp(ag.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: ag.Tensor) -> ag.Tensor:
+            e = x.exp()
+            ctx.save_for_backward(e)
+            return e
+
+        @staticmethod
+        def backward(ctx: Any, g: ag.Tensor) -> ag.Tensor:
+            return g * ctx.saved_tensors[0]
+
+    x = leaf(3)
+    e = Exp.apply(x)
+    for _ in range(3):
+        (e,) = ag.autograd.grad(e.sum(), x, create_graph=True)
+        equal(e, np.exp(x.detach()._data))
+    e, s = Both.apply(x)
+    (g,) = ag.autograd.grad((e * s).sum(), x, create_graph=True)
+    (h,) = ag.autograd.grad(g.sum(), x)
+    equal(h, 2 * np.exp(x.detach()._data) * np.cos(x.detach()._data))
 
 
 def test_custom_function_with_the_wrong_number_of_gradients() -> None:

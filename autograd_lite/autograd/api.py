@@ -65,6 +65,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
@@ -82,6 +83,8 @@ def grad(
         Keep the saved tensors for another pass; default: `create_graph`.
     create_graph : bool
         Record this pass, so that its results can be differentiated.
+    only_inputs : bool
+        True; there is no other way (the parameter is PyTorch's).
     allow_unused : bool, optional
         Give None for an input that the outputs do not depend on, instead of an error.
     materialize_grads : bool
@@ -105,6 +108,8 @@ def grad(
     >>> ag.autograd.grad(first, x)
     (tensor(18.),)
     """
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported; use autograd.backward to accumulate into leaves")
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
     sources = _tuple(inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ class FunctionNode(Node):
         self.needs_input_grad = needs_input_grad
         self._saved: Any = ()
         self._outputs: dict[int, int] = {}
+        self._joints: dict[int, int] = {}  # from the places of saved outputs to the outputs' numbers
+        self._sources: dict[int, weakref.ref[Node]] = {}
         self._kept: list[Any] = []
         self._positions: list[int] = []
         self._shapes: list[Any] = []
@@ -78,11 +81,32 @@ class FunctionNode(Node):
                     f"operation: a tensor of shape {t._data.shape} saved by {self.name()} was changed after it "
                     f"had been saved (it is at version {t._counter[0]})."
                 )
-        return tuple(self._kept)
+        if not state.enabled:
+            return tuple(self._kept)
+        return tuple(self._rejoined(t, self._joints.get(at)) for at, t in enumerate(self._kept))
 
-    def _finish(self, outputs: tuple[Any, ...]) -> None:
+    def _rejoined(self, kept: Any, output: int | None) -> Any:
+        """What was saved as `kept`, with the node of the output that it was, so that it can be differentiated."""
+        if output is None:
+            return kept
+        alias = Tensor(kept._data)
+        alias._counter, alias._node, alias._requires_grad = kept._counter, self._source(output), True
+        return alias
+
+    def _source(self, output: int) -> Node:
+        """The node that output number `output` has."""
+        if self.outputs == 1:
+            return self
+        known = self._sources.get(output)
+        node = None if known is None else known()
+        if node is None:
+            node = OutputNode(self, output)
+            self._sources[output] = weakref.ref(node)
+        return node
+
+    def _finish(self, differentiable: Sequence[bool]) -> None:
         """Replace saved outputs by aliases that do not hold this node, so that no cycle arises."""
-        for t in self._saved:
+        for at, t in enumerate(self._saved):
             index = None if t is None else self._outputs.get(id(t))
             if index is None:
                 self._kept.append(t)
@@ -90,6 +114,8 @@ class FunctionNode(Node):
                 alias = Tensor(t._data)
                 alias._counter = t._counter
                 self._kept.append(alias)
+                if differentiable[index]:
+                    self._joints[at] = index
         self._saved = tuple(self._kept)
         self.number = clock()  # later than the changes that the forward itself made
 
@@ -206,19 +232,21 @@ class Function:
             return results
         tensors = [t for t in outputs if isinstance(t, Tensor)]
         fresh = [_distinct(t, args, ctx._dirty) for t in tensors]
-        ctx._outputs = {id(t): i for i, t in enumerate(tensors) if not any(t is a for a in args)}
+        given = [a for a in args if not any(a is d for d in ctx._dirty)]
+        ctx._outputs = {id(t): i for i, t in enumerate(tensors) if not any(t is a for a in given)}
         ctx._input_shapes = {i: a._data.shape for i, a in enumerate(args) if isinstance(a, Tensor)}
         ctx._positions = [i for i, need in enumerate(needs) if need]
         ctx.inputs = tuple(edges[i] for i in ctx._positions)
         ctx.outputs = len(fresh)
         ctx._shapes = [(t._data.shape, t._data.dtype) for t in fresh]
-        ctx._finish(tuple(fresh))
-        for i, (t, given) in enumerate(zip(fresh, tensors, strict=True)):
-            if t._data.dtype.kind != "f" or any(given is n for n in ctx._non_differentiable):
-                continue
-            t._node = ctx if len(fresh) == 1 else OutputNode(ctx, i)
-            t._requires_grad = True
-        by_id = {id(given): t for given, t in zip(tensors, fresh, strict=True)}
+        differentiable = [
+            t._data.dtype.kind == "f" and not any(t is n for n in ctx._non_differentiable) for t in tensors
+        ]
+        ctx._finish(differentiable)
+        for i, t in enumerate(fresh):
+            if differentiable[i]:
+                t._node, t._requires_grad = ctx._source(i), True
+        by_id = {id(old): t for old, t in zip(tensors, fresh, strict=True)}
         final = tuple(by_id.get(id(t), t) for t in outputs)
         return final if isinstance(results, tuple) else final[0]
 
