@@ -17,6 +17,7 @@ from autograd_lite.kernels import conv as kernels
 from autograd_lite.kernels import conv_plan
 from autograd_lite.kernels.jit import JIT
 from tests.conftest import examples
+from tests.kernels.twins import twins  # noqa: F401  (a fixture)
 
 Ints = tuple[int, ...]
 compiled = pytest.mark.skipif(not JIT, reason="too long without the compiler")
@@ -144,6 +145,16 @@ NAMED = {
 def test_every_way(name: str, dtype: str, rng: np.random.Generator) -> None:
     case = kernels._case("conv", *NAMED[name])
     assert case.winograd == name.startswith("winograd") or not JIT
+    check(rng, dtype, *NAMED[name])
+
+
+@pytest.mark.skipif(JIT, reason="with the compiler these are machine code, which the other tests look at")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [n for n in NAMED if n.startswith(("winograd", "depthwise")) and n != "depthwise, twice the channels"])
+def test_kernels_around_vector_code(name: str, dtype: str, rng: np.random.Generator, twins: None) -> None:  # noqa: F811
+    """The kernels of two ways that are taken with vectors only, as plain Python around NumPy twins of the vector code."""
+    case = kernels._case("conv", *NAMED[name])
+    assert case.winograd if name.startswith("winograd") else case.depthwise
     check(rng, dtype, *NAMED[name])
 
 
