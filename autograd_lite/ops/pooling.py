@@ -31,6 +31,8 @@ def extents(op: str, name: str, value: Any, axes: int) -> Ints:
     RuntimeError
         If their number is wrong.
     """
+    if type(value) is int:
+        return (value,) * axes
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     for item in given:
         if isinstance(item, bool) or not hasattr(item, "__index__"):
