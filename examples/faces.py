@@ -27,7 +27,7 @@ except ImportError as error:
 
 from .common import figures, images, options
 from .common.figures import BLUE, GREY, plt
-from .common.networks import AlexNet, SqueezeNet, load_features, outputs_of, squeezenet_weights
+from .common.networks import AlexNet, SqueezeNet, load_features, outputs_of, read_features, squeezenet_weights
 
 SIDE = 64
 GRID = {
@@ -129,14 +129,18 @@ def grid_search(given: argparse.Namespace, data: images.Images) -> tuple[GridSea
     return search, chosen.score(grey_pixels(data.test), data.test.labels.numpy())
 
 
-def features(network: str, weights: pathlib.Path, split: images.Split, name: str) -> np.ndarray:
-    """What a trained network's inner layer makes of the images and, as a second half, of their mirror images."""
+def trained_layers(network: str, weights: dict[str, ag.Tensor]) -> nn.Sequential:
+    """The layers of a trained network up to the one whose outputs serve as features."""
     kind, last = FEATURES[network]
     model = kind()
     load_features(model, weights)
-    layers = nn.Sequential(*list(model.features)[: last + 1]).eval()
+    return nn.Sequential(*list(model.features)[: last + 1]).eval()
+
+
+def features(layers: nn.Module, split: images.Split, name: str) -> np.ndarray:
+    """What the layers make of the images and, as a second half, of their mirror images."""
     both = ag.cat([split.images, split.images.flip(3)])
-    return outputs_of(layers, both, description=f"{network}: {name}").flatten(1).numpy()
+    return outputs_of(layers, both, description=f"features: {name}").flatten(1).numpy()
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -154,6 +158,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     given = parse(arguments)
     out = options.start(given)
+    path = given.weights
+    if path is None and given.network == "squeezenet":
+        path = squeezenet_weights(given)
+    layers = trained_layers(given.network, read_features(path)) if path else None
     data = load(given)
     print(f"data      {data}")
     metrics: dict[str, Any] = {"example": "faces", "seed": given.seed, "epochs": given.epochs}
@@ -172,14 +180,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     before, after = chosen.first_weights_.numpy(), chosen.network_[0].weight.detach().numpy()
     figures.weight_images(before, after, SIDE, out / "faces_weights.png", "The hidden units' weights")
 
-    path = given.weights
-    if path is None and given.network == "squeezenet":
-        path = squeezenet_weights(given)
-    if path is None:
+    if layers is None:
         print("features  none: AlexNet's need --weights FILE")
         return options.report(given, metrics)
     train, valid, test = (
-        features(given.network, path, split, name)
+        features(layers, split, name)
         for split, name in ((data.train, "train"), (data.valid, "valid"), (data.test, "test"))
     )
     head = TwoLayerClassifier(100, given.batch_size, "relu", given.lr, given.epochs // 2 or 1, seed=given.seed)

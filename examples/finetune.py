@@ -22,7 +22,7 @@ from autograd_lite import Tensor, datasets, nn
 
 from .cnn import ConvNet
 from .common import figures, images, options, training
-from .common.networks import Normalised, SqueezeNet, load_features, outputs_of, squeezenet_weights
+from .common.networks import Normalised, SqueezeNet, load_features, outputs_of, read_features, squeezenet_weights
 
 SIDE, SMALL_SIDE = 224, 64
 
@@ -133,7 +133,7 @@ def shrunk(data: images.Images) -> images.Images:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     given = parse(arguments)
     out = options.start(given)
-    weights = given.weights or squeezenet_weights(given)
+    weights = read_features(given.weights or squeezenet_weights(given))
     data = load(given)
     print(f"data      {data}")
     network = SqueezeNet(len(data.classes))

@@ -232,10 +232,16 @@ def test_squeezenet_has_torchvisions_weights(tmp_path):
     file = tmp_path / "weights.safetensors"
     ag.save({name: value for name, value in model.state_dict().items() if name.startswith("features")}, file)
     other = networks.SqueezeNet(5)
-    networks.load_features(other, file)
+    networks.load_features(other, networks.read_features(file))
     assert ag.equal(other.features[3].squeeze.weight, model.features[3].squeeze.weight)
-    with pytest.raises(SystemExit, match="does not fit AlexNet"):
-        networks.load_features(networks.AlexNet(2), file)
+    with pytest.raises(SystemExit, match=r"do not fit AlexNet: \d+ of 10 differ, .* given, .* expected"):
+        networks.load_features(networks.AlexNet(2), networks.read_features(file))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(SystemExit, match="corrupt"):
+        networks.read_features(file)
+    ag.save({"weight": ag.ones(1)}, file)
+    with pytest.raises(SystemExit, match="holds no weights named features"):
+        networks.read_features(file)
 
 
 def test_flip_and_crop_augmentation_repeats():
@@ -313,11 +319,20 @@ def test_a_damaged_or_wrong_checkpoint_is_told(tiny, tmp_path):
     fit(tiny, 1, checkpoint=tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
     (tmp_path / "state").write_bytes(whole[:-100])
-    with pytest.raises(RuntimeError, match="the tensors take"):
+    with pytest.raises(SystemExit, match="the tensors take"):
         fit(tiny, 2, checkpoint=tmp_path / "state")
     ag.save({"weight": ag.ones(2)}, tmp_path / "state")
-    with pytest.raises(ValueError, match="not the state of a training run: it has no callbacks, epoch, history"):
+    with pytest.raises(SystemExit, match="not the state of a training run: it has no callbacks, epoch, history"):
         fit(tiny, 2, checkpoint=tmp_path / "state")
+
+
+def test_a_checkpoint_of_another_run_is_told(tiny, tmp_path):
+    fit(tiny, 2, checkpoint=tmp_path / "state")
+    with pytest.raises(SystemExit, match="it is 2 epochs old, and 1 were asked for"):
+        fit(tiny, 1, checkpoint=tmp_path / "state")
+    fewer = images.Images(tiny.name, tiny.train.thinned(20), tiny.valid, tiny.test, tiny.classes)
+    with pytest.raises(SystemExit, match=f"of a run with examples {len(tiny.train)}, not {len(fewer.train)}"):
+        fit(fewer, 3, checkpoint=tmp_path / "state")
 
 
 def test_early_stopping_and_best_weights(tiny):

@@ -193,6 +193,7 @@ def confusion(matrix: np.ndarray, names: list[str], path: pathlib.Path, title: s
     side.set_yticks(range(len(pairs)), [f"{a} / {b}" for a, b, _ in pairs])
     side.invert_yaxis()
     side.set_xlabel("mistakes")
+    side.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(title)
     figure.tight_layout()
     save(figure, path)
@@ -205,7 +206,8 @@ def mistakes(split: Any, predicted: np.ndarray, names: list[str], path: pathlib.
     wrong = wrong[:: max(len(wrong) // 24, 1)][:24]
     if len(wrong) == 0:
         return
-    figure, grid = plt.subplots(3, 8, figsize=(10, 4.8))
+    rows = -(-len(wrong) // 8)
+    figure, grid = plt.subplots(rows, 8, figsize=(10, 0.6 + 1.4 * rows), squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, k in zip(grid.flat, wrong):

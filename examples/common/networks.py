@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+from pickle import UnpicklingError
 
 import autograd_lite as ag
 from autograd_lite import Tensor, nn
@@ -99,21 +100,37 @@ def squeezenet_weights(given: argparse.Namespace) -> pathlib.Path:
     return folder(given, "SqueezeNet") / "squeezenet" / "squeezenet1_1_features.safetensors"
 
 
-def load_features(model: nn.Module, path: pathlib.Path) -> None:
-    """Read the weights of a network's ``features`` from safetensors or a torchvision ``.pth``.
+def read_features(path: pathlib.Path) -> dict[str, Tensor]:
+    """The weights of a network's ``features`` in a safetensors or torchvision ``.pth`` file, a head left aside.
 
-    A head in the file is left aside; ends the program with a message if anything else does not fit.
+    Ends the program with a message if the file cannot be read.
     """
     if not path.exists():
         sys.exit(f"{path} not found: weights in torchvision's layer names, as safetensors or .pth")
-    given = {name: value for name, value in ag.load(path).items() if name.startswith("features.")}
     try:
-        keys = model.load_state_dict(given, strict=False)
-    except RuntimeError as error:
-        sys.exit(f"{path} does not fit {type(model).__name__}: {error}")
-    missing = [name for name in keys.missing_keys if name.startswith("features.")]
-    if missing or keys.unexpected_keys:
-        sys.exit(f"{path} does not fit {type(model).__name__}: missing {missing}, unexpected {keys.unexpected_keys}")
+        read = ag.load(path)
+    except (OSError, RuntimeError, UnpicklingError) as error:
+        sys.exit(str(error))
+    named = read.items() if isinstance(read, dict) else ()
+    weights = {name: value for name, value in named if name.startswith("features.")}
+    if not weights:
+        sys.exit(f"{path} holds no weights named features...., as torchvision names them")
+    return weights
+
+
+def load_features(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Give a network's ``features`` their weights; ends the program with a message if they do not fit."""
+    wanted = {name: value.shape for name, value in model.state_dict().items() if name.startswith("features.")}
+    given = {name: value.shape for name, value in weights.items()}
+    wrong = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+    if wrong:
+        name = wrong[0]
+        shapes = [tuple(shape[name]) if name in shape else "nothing" for shape in (given, wanted)]
+        sys.exit(
+            f"the weights do not fit {type(model).__name__}: {len(wrong)} of {len(wanted)} differ, "
+            f"the first {name}: {shapes[0]} given, {shapes[1]} expected"
+        )
+    model.load_state_dict(weights, strict=False)
 
 
 def normalised(images: Tensor) -> Tensor:

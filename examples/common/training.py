@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -40,8 +41,11 @@ class History(dict[str, list[float]]):
 class Run:
     """A training run as its callbacks see it. A callback ends it by setting `stopped`."""
 
-    def __init__(self, model: nn.Module, optimizer: Any, scheduler: Any, generator: ag.Generator) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: Any, scheduler: Any, generator: ag.Generator, settings: dict[str, Any]
+    ) -> None:
         self.model, self.optimizer, self.scheduler, self.generator = model, optimizer, scheduler, generator
+        self.settings = settings
         self.history = History()
         self.epoch = 0
         self.stopped = False
@@ -49,6 +53,7 @@ class Run:
     def state_dict(self, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
         """All that the next epochs depend on."""
         return {
+            "settings": self.settings,
             "epoch": self.epoch,
             "model": dict(self.model.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -63,6 +68,9 @@ class Run:
         missing = self.state_dict(callbacks).keys() - state.keys()
         if missing:
             raise ValueError(f"this is not the state of a training run: it has no {', '.join(sorted(missing))}")
+        for name, value in self.settings.items():
+            if state["settings"].get(name) != value:
+                raise ValueError(f"it is of a run with {name} {state['settings'].get(name)}, not {value}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
@@ -150,6 +158,16 @@ def evaluate(model: nn.Module, split: Split) -> tuple[float, float]:
     return nn.functional.cross_entropy(scores, split.labels).item(), share_right(scores, split.labels)
 
 
+def resume(run: Run, checkpoint: str | os.PathLike[str], callbacks: Sequence[Callback], epochs: int) -> None:
+    """Go on from a state that was saved; ends the program with a message if it cannot be read or is another run's."""
+    try:
+        run.load_state_dict(ag.load(checkpoint), callbacks)
+        if run.epoch > epochs:
+            raise ValueError(f"it is {run.epoch} epochs old, and {epochs} were asked for")
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"cannot go on from {checkpoint}: {error}\n(remove the file, or name another, to begin anew)")
+
+
 def fit(
     model: nn.Module,
     train: Split,
@@ -193,9 +211,10 @@ def fit(
     generator = ag.Generator().manual_seed(seed)
     data = TensorDataset(train.images, train.labels)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True, generator=generator)
-    run = Run(model, optimizer, scheduler, generator)
+    settings = {"examples": len(train), "batch_size": batch_size, "seed": seed, "lr": optimizer.param_groups[0]["lr"]}
+    run = Run(model, optimizer, scheduler, generator, settings)
     if checkpoint is not None and pathlib.Path(checkpoint).exists():
-        run.load_state_dict(ag.load(checkpoint), callbacks)
+        resume(run, checkpoint, callbacks, epochs)
 
     bar = progress(range(run.epoch, epochs), initial=run.epoch, total=epochs, desc=description or None)
     for epoch in bar:
