@@ -278,6 +278,38 @@ def test_changes_that_do_no_harm_are_allowed() -> None:
     same(x.grad, [2, 2, 2])
 
 
+@pytest.mark.parametrize(
+    "name, function",
+    [
+        ("quotient", lambda x: 3 / x),
+        ("quotient of two", lambda x: (x + 1) / x),
+        ("x ** 0.5", lambda x: x**0.5),
+        ("x ** -0.5", lambda x: x**-0.5),
+        ("x ** -1", lambda x: x**-1),
+        ("normalize", lambda x: ag.nn.functional.normalize(x, dim=0)),
+    ],
+)
+def test_outputs_that_pytorch_lets_change_may_change(name: str, function: Any) -> None:
+    """Normalisation written by hand: ``x = (x - mean) / std; x *= scale``."""
+    x, twin = leaf(3), leaf(3)
+    y = function(x)
+    y *= 2
+    y.sum().backward()
+    (2 * function(twin)).sum().backward()
+    same(x.grad, twin.grad._data)
+
+
+@pytest.mark.parametrize("name", ["rsqrt", "reciprocal"])
+def test_inputs_that_pytorch_lets_change_may_change(name: str) -> None:
+    x, twin = leaf(3), leaf(3)
+    inner = x * 1
+    y = getattr(inner, name)()
+    inner.add_(1)
+    y.sum().backward()
+    getattr(twin, name)().sum().backward()
+    same(x.grad, twin.grad._data)
+
+
 def test_overwriting_everything_keeps_the_tensor_recorded() -> None:
     for index in (..., slice(None), np.array([True] * 3)):
         x = leaf(3)

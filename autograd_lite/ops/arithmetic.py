@@ -147,9 +147,9 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 _POWERS: dict[float, Callable[[Tensor], Tensor]] = {
     2.0: pointwise.square,
     3.0: pointwise.cube,
-    0.5: pointwise.sqrt,
-    -0.5: pointwise.rsqrt,
-    -1.0: pointwise.reciprocal,
+    0.5: pointwise.power_half,
+    -0.5: pointwise.power_minus_half,
+    -1.0: pointwise.power_minus_one,
 }
 
 

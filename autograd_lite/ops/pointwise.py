@@ -39,7 +39,7 @@ mul = binary(
     doc="The product.",
     example=("ag.mul(ag.tensor([1.0, 2.0]), 10)", "tensor([10., 20.])"))
 true_divide = binary(
-    "div", "x / y", "times(g, 1 / y)", "times(g, -out / y)",
+    "div", "x / y", "times(g, 1 / y)", "times(g, -(x / y) / y)",  # not `out`, which users go on to change in place
     doc="The quotient; of integers too, in floating point.",
     example=("ag.div(ag.tensor([1.0, 2.0]), 4)", "tensor([0.2500, 0.5000])"))
 tensor_pow = binary(
@@ -70,7 +70,7 @@ sign = unary(
     doc="-1, 0 or 1 by the sign.",
     example=("ag.sign(ag.tensor([3.0, 0.0, -2.0]))", "tensor([ 1.,  0., -1.])"))
 reciprocal = unary(
-    "reciprocal", "1 / x", "times(g, -out / x)",
+    "reciprocal", "1 / x", "times(g, -out * out)",
     doc="One divided by the input.",
     example=("ag.reciprocal(ag.tensor([2.0, 4.0]))", "tensor([0.5000, 0.2500])"))
 square = unary(
@@ -86,9 +86,22 @@ sqrt = unary(
     doc="The square root.",
     example=("ag.sqrt(ag.tensor([4.0, 9.0]))", "tensor([2., 3.])"))
 rsqrt = unary(
-    "rsqrt", "1 / sqrt(x)", "times(g, -0.5 * out / x)",
+    "rsqrt", "1 / sqrt(x)", "times(g, -0.5 * out * out * out)",
     doc="One divided by the square root.",
     example=("ag.rsqrt(ag.tensor([4.0, 16.0]))", "tensor([0.5000, 0.2500])"))
+# The same as powers: they keep their input, so that `std = var ** 0.5; std += eps` may change the output.
+power_half = unary(
+    "power_half", "sqrt(x)", "times(g, 0.5 / sqrt(x))",
+    doc="The input to the power 0.5.",
+    example=("ag.tensor([4.0, 9.0]) ** 0.5", "tensor([2., 3.])"))
+power_minus_half = unary(
+    "power_minus_half", "1 / sqrt(x)", "times(g, -0.5 / (x * sqrt(x)))",
+    doc="The input to the power -0.5.",
+    example=("ag.tensor([4.0, 16.0]) ** -0.5", "tensor([0.5000, 0.2500])"))
+power_minus_one = unary(
+    "power_minus_one", "1 / x", "times(g, -1 / (x * x))",
+    doc="The input to the power -1.",
+    example=("ag.tensor([2.0, 4.0]) ** -1", "tensor([0.5000, 0.2500])"))
 
 # Exponentials and logarithms
 
