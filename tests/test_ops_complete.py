@@ -14,7 +14,7 @@ TABLED = {name for row in ROWS for name in (row.name, *row.aliases)}
 
 NO_ROW: dict[str, str] = {
     "creation": "arange as_tensor empty empty_like eye from_numpy full full_like linspace logspace ones ones_like tensor zeros "
-    "zeros_like from_dlpack asarray scalar_tensor tril_indices triu_indices combinations cartesian_prod",
+    "zeros_like asarray scalar_tensor tril_indices triu_indices combinations cartesian_prod",
     "random, tested in test_random": "Generator bernoulli get_rng_state initial_seed manual_seed multinomial normal rand rand_like randint "
     "randint_like randn randn_like randperm seed set_rng_state poisson default_generator",
     "modes and settings": "enable_grad inference_mode no_grad set_grad_enabled is_grad_enabled is_inference_mode_enabled "
