@@ -72,7 +72,9 @@ def embedding(
     IndexError
         If an index is not the number of a row.
     RuntimeError
-        If `input` does not hold integers, `weight` is not a matrix, or `padding_idx` is out of range.
+        If `input` does not hold integers, or `weight` is not a matrix.
+    AssertionError
+        If `padding_idx` is out of range.
 
     Notes
     -----
@@ -98,7 +100,7 @@ def embedding(
     rows = weight._data.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
-            raise RuntimeError(f"embedding: padding_idx must be within num_embeddings ({rows}), got {padding_idx}")
+            raise AssertionError(f"embedding: padding_idx must be within num_embeddings ({rows}), got {padding_idx}")
         padding_idx %= rows
     index = np.asarray(input._data, dtypes.INT64, order="C")  # `ascontiguousarray` would make a scalar a vector
     if index.size and not (index.min() >= 0 and index.max() < rows):

@@ -237,8 +237,10 @@ def smooth_l1_loss(
 
     Raises
     ------
+    RuntimeError
+        If `beta` is negative (0 gives `l1_loss`).
     ValueError
-        If `beta` is negative (0 gives `l1_loss`), or `reduction` unknown.
+        If `reduction` is unknown.
 
     Examples
     --------
@@ -249,7 +251,7 @@ def smooth_l1_loss(
     _warn_of_sizes("smooth_l1_loss", input, target)
     reduction = chosen_reduction(reduction, size_average, reduce)
     if beta < 0:
-        raise ValueError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     return _l1(input, target, reduction) if beta == 0 else _smooth_l1(input, target, reduction, beta)
 
 
@@ -262,8 +264,10 @@ def huber_loss(
 
     Raises
     ------
+    RuntimeError
+        If `delta` is not positive.
     ValueError
-        If `delta` is not positive, or `reduction` unknown.
+        If `reduction` is unknown.
 
     Examples
     --------
@@ -273,7 +277,7 @@ def huber_loss(
     """
     _warn_of_sizes("huber_loss", input, target)
     if delta <= 0:
-        raise ValueError(f"huber_loss does not support non-positive values for delta, got {delta}")
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     return _weighted(_huber, input, target, weight, chosen_reduction(reduction), delta)
 
 

@@ -135,11 +135,15 @@ def outputs(result: Any) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Bad:
-    """A call that must raise `error`, with `match` somewhere in its message."""
+    """A call that must raise `error`, with `match` somewhere in its message.
+
+    Without `torch`, PyTorch does not look and stumbles later, over something else.
+    """
 
     error: type[Exception] | tuple[type[Exception], ...]
     call: Sample
     match: str = ""
+    torch: bool = True
 
 
 @dataclass(repr=False)
