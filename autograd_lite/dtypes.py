@@ -48,6 +48,7 @@ ALL = (float32, float64, int64, int32, int16, int8, uint8, bool_)
 
 FLOAT32, FLOAT64, INT64, BOOL = float32.dtype, float64.dtype, int64.dtype, bool_.dtype
 FLOATS = (FLOAT32, FLOAT64)
+SUPPORTED = frozenset(d.dtype for d in ALL)
 _by_numpy = {d.dtype: d for d in ALL}
 _by_name = {d.name: d for d in ALL} | {
     "float": float32,
@@ -106,6 +107,8 @@ def as_dtype(given: Any) -> dtype:
     """The `dtype` that `given` means: one of ours, a NumPy dtype, a Python type, or a name."""
     if isinstance(given, dtype):
         return given
+    if given is float:
+        return float64  # as in PyTorch and NumPy, though Python's floats in data become the default dtype
     if isinstance(given, type) and given in _by_python:
         return _by_python[given]
     if isinstance(given, str):

@@ -437,6 +437,10 @@ class Tensor:
             return array.astype(dtype)
         return array.copy() if copy else array
 
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
+        """What NumPy's own functions give for tensors: tensors too, where there is such a dtype."""
+        return Tensor(array) if array.dtype in dtypes.SUPPORTED else array
+
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -475,16 +479,29 @@ class Tensor:
             raise RuntimeError(f"Boolean value of Tensor with {state_of} is ambiguous")
         return bool(self._data.item())
 
+    def _number(self) -> Any:
+        if self._data.size != 1:
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, this one has shape {self._data.shape}"
+            )
+        return self._data.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
 
     def __index__(self) -> int:
         if self._data.size != 1 or self._data.dtype.kind == "f":
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self._data.item())
+
+    def __reversed__(self) -> Tensor:
+        return self.flip(0) if self._data.ndim else self
 
     def __contains__(self, element: Any) -> bool:
         return bool((self == element).any())
@@ -516,9 +533,7 @@ class Tensor:
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise RuntimeError("only leaf tensors can be pickled; use t.detach() for a computed one")
-        return (_rebuild, (type(self), np.asarray(self._data, order="C"), self._requires_grad))
+        return (_rebuild, (type(self), np.asarray(self._data, order="C"), self.requires_grad))
 
 
 def _rebuild(kind: type[Tensor], data: np.ndarray, requires_grad: bool) -> Tensor:

@@ -5,6 +5,7 @@ promises: what is a view, which errors come before any change, where gradients g
 """
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -332,3 +333,77 @@ def test_repr_of_long_tensors():
     assert repr(ag.arange(2000)) == "tensor([   0,    1,    2,  ..., 1997, 1998, 1999])"
     assert "..." in repr(ag.zeros(40, 40))
     assert repr(ag.ones(2, requires_grad=True) * 2) == "tensor([2., 2.], grad_fn=<MulBackward0>)"
+
+
+# What scripts written for PyTorch or NumPy rely on
+
+
+def test_arrays_meet_tensors():
+    x, array = ag.tensor([1.0, 2.0]), np.array([1.0, 3.0], np.float32)
+    for made in (x + array, x * array, x @ array, np.exp(x), np.add(x, 1), -(x - array), np.sqrt(x[0])):
+        assert isinstance(made, ag.Tensor) and made.dtype is ag.float32
+    assert isinstance(x == array, ag.Tensor) and (x == array).tolist() == [True, False]
+    assert (x != array).tolist() == [False, True]
+    assert type(np.exp(ag.tensor([True]))) is np.ndarray  # float16 is no dtype of tensors
+    with pytest.raises(RuntimeError, match="detach"):
+        ag.ones(2, requires_grad=True) * array
+
+
+def test_python_numbers_of_tensors():
+    for convert in (int, float, complex):
+        assert convert(ag.tensor([[3.5]])) == convert(3.5)
+        with pytest.raises(ValueError, match=r"one element.*\(2, 3\)"):
+            convert(ag.zeros(2, 3))
+    assert isinstance(reversed(ag.arange(3)), ag.Tensor)
+    assert reversed(ag.arange(3)).tolist() == [2, 1, 0]
+
+
+def test_errors_of_negation_and_inversion():
+    with pytest.raises(RuntimeError, match="Negation"):
+        -ag.tensor([True])
+    with pytest.raises(TypeError, match="invert"):
+        ~ag.tensor([1.0])
+    assert (~ag.tensor([True])).tolist() == [False]
+
+
+def test_pickling_a_computed_tensor_keeps_its_value_only():
+    y = pickle.loads(pickle.dumps(ag.ones(2, requires_grad=True) * 2))
+    assert y.tolist() == [2.0, 2.0] and y.requires_grad and y.is_leaf
+
+
+def test_python_types_as_dtypes():
+    assert ag.zeros(2, dtype=float).dtype is ag.float64
+    assert ag.tensor([1], dtype=float).dtype is ag.ones(1).to(float).dtype is ag.float64
+    assert ag.full((2,), 1.5).dtype is ag.float32
+    assert ag.zeros(2, dtype=int).dtype is ag.int64 and ag.zeros(2, dtype=bool).dtype is ag.bool
+
+
+@pytest.mark.parametrize("make", [lambda: ag.tensor([300], dtype=ag.uint8), lambda: ag.tensor(-129, dtype=ag.int8),
+                                  lambda: ag.tensor([2**40, 1], dtype=ag.int32),
+                                  lambda: ag.full((2,), 300, dtype=ag.uint8)])  # fmt: skip
+def test_numbers_that_do_not_fit_are_refused(make):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        make()
+
+
+def test_what_is_not_a_number_is_refused():
+    for data in (None, [1, None], {}, object()):
+        with pytest.raises(RuntimeError, match="infer dtype"):
+            ag.tensor(data)
+    with pytest.raises(ValueError, match="int64"):
+        ag.tensor([1, 2**70])
+    for make in (ag.rand_like, ag.randn_like):
+        with pytest.raises(NotImplementedError, match="int64"):
+            make(ag.arange(3))
+
+
+def test_forms_of_shapes_and_ranges():
+    for make in (ag.zeros, ag.ones, ag.empty, ag.rand, ag.randn):
+        assert make(size=(2, 3)).shape == make(2, 3).shape == make((2, 3)).shape == (2, 3)
+        with pytest.raises(TypeError, match="multiple values"):
+            make(2, size=(2,))
+    assert ag.arange(end=3).tolist() == ag.arange(start=0, end=3).tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match="end"):
+        ag.arange()
+    for drawn in (ag.randint(high=5, size=(9,)), ag.randint(5, size=(9,)), ag.randint(low=0, high=5, size=(9,))):
+        assert drawn.shape == (9,) and 0 <= drawn.min() <= drawn.max() < 5

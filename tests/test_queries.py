@@ -30,7 +30,9 @@ def test_queries() -> None:
 def test_limits(name: str) -> None:
     dtype = getattr(ag, name)
     if dtype.is_floating_point:
-        assert ag.finfo(dtype).max == np.finfo(name).max and ag.finfo(dtype).bits == 8 * dtype.itemsize
+        limits = ag.finfo(dtype)
+        assert limits.max == np.finfo(name).max and limits.bits == 8 * dtype.itemsize
+        assert type(limits.eps) is float and type(limits.min) is float
         with pytest.raises(TypeError, match="finfo"):
             ag.iinfo(dtype)
     else:

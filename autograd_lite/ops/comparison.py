@@ -235,9 +235,32 @@ attach_operators({
     "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
 })  # fmt: skip
 _function: Any
-for _name, _function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
+for _name, _function in {"lt": lt, "le": le, "gt": gt, "ge": ge}.items():
     method(operator_of(_function), name=f"__{_name}__")
-method(bitwise_not, name="__invert__")
+
+
+def _equality(function: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Any]:
+    """``==`` and ``!=``: between a tensor and an array too, for Python would otherwise answer with one bool."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            other = Tensor(other)
+        if not isinstance(other, Tensor) and not is_number(other):
+            return NotImplemented
+        return function(self, other)
+
+    return operator
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self._data.dtype.kind == "f":
+        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean tensors, got {self.dtype!r}")
+    return bitwise_not(self)
+
+
+method(_equality(eq), name="__eq__")
+method(_equality(ne), name="__ne__")
+method(_invert, name="__invert__")
 
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 for _name, _function in {

@@ -31,8 +31,12 @@ def float_dtype(dtype: Any) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).dtype
 
 
-def shape_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape given as ``f(2, 3)`` or ``f((2, 3))``."""
+def shape_of(op: str, size: tuple[Any, ...], keyword: Any = None) -> tuple[int, ...]:
+    """The shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f(size=(2, 3))``."""
+    if keyword is not None:
+        if size:
+            raise TypeError(f"{op}() got multiple values for argument 'size'")
+        size = (keyword,)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = tuple(size[0])
     for extent in size:
@@ -56,7 +60,9 @@ def _infer(data: Any, exact: bool = False) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"tensor(): expected sequences of equal length at every dimension ({error})") from None
     if array.dtype == object:
-        raise TypeError(f"tensor(): not a sequence of numbers: {type(data).__name__}")
+        if _integers_only(data):
+            raise ValueError("tensor(): an integer does not fit int64")
+        raise RuntimeError(f"tensor(): Could not infer dtype of {type(data).__name__}: not (a sequence of) numbers")
     if exact:
         return array
     if (array.size == 0 and array.dtype == np.float64) or (array.dtype.kind == "f" and not _numpy_inside(data)):
@@ -68,6 +74,21 @@ def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data.tolist() if data._data.ndim else data.item()
     return [_plain(d) for d in data] if isinstance(data, (list, tuple)) else data
+
+
+def _integers_only(data: Any) -> bool:
+    return all(map(_integers_only, data)) if isinstance(data, (list, tuple)) else isinstance(data, int)
+
+
+def _check_range(array: np.ndarray, wanted: np.dtype) -> None:
+    """Refuse numbers that an integer dtype cannot hold, as PyTorch does for data given as Python numbers."""
+    if wanted.kind in "iu" and array.dtype.kind in "if" and array.size:
+        limits = np.iinfo(wanted)
+        low, high = array.min(), array.max()
+        if not (low >= limits.min and high <= limits.max) and np.isfinite(low) and np.isfinite(high):
+            raise RuntimeError(
+                f"tensor(): value cannot be converted to type {wanted.name} without overflow: {low} to {high}"
+            )
 
 
 def _numpy_inside(data: Any) -> bool:
@@ -99,8 +120,10 @@ def tensor(
     ------
     ValueError
         If nested sequences have different lengths.
+    RuntimeError
+        If `data` holds something other than numbers, or numbers that `dtype` cannot hold.
     TypeError
-        If `data` holds something other than numbers, or its dtype is not supported.
+        If its dtype is not supported.
 
     Examples
     --------
@@ -111,6 +134,8 @@ def tensor(
     """
     array = _infer(data, exact=dtype is not None)
     wanted = dtypes.from_numpy_dtype(array.dtype.newbyteorder("=")).dtype if dtype is None else dtypes.to_numpy(dtype)
+    if dtype is not None and not isinstance(data, (Tensor, np.ndarray)):
+        _check_range(array, wanted)
     with np.errstate(all="ignore"):
         return finish(np.array(array, wanted, order="C"), requires_grad, device)
 
@@ -178,13 +203,16 @@ def full(
     """
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    kind = dtypes.as_dtype(type(fill_value) if dtype is None else dtype)
+    if dtype is None:
+        dtype = dtypes.get_default_dtype() if isinstance(fill_value, float) else type(fill_value)
+    kind = dtypes.as_dtype(dtype)
+    _check_range(np.asarray(fill_value), kind.dtype)
     array = memory.empty(shape_of("full", (tuple(size) if not isinstance(size, int) else (size,),)), kind.dtype)
     array.fill(fill_value)
     return finish(array, requires_grad, device)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(*shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """An uninitialised tensor.
 
     Examples
@@ -193,10 +221,10 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> ag.empty(2, 3).shape
     autograd_lite.Size([2, 3])
     """
-    return finish(memory.empty(shape_of("empty", size), float_dtype(dtype)), requires_grad, device)
+    return finish(memory.empty(shape_of("empty", shape, size), float_dtype(dtype)), requires_grad, device)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros.
 
     Examples
@@ -205,10 +233,10 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> ag.zeros(3)
     tensor([0., 0., 0.])
     """
-    return finish(memory.zeros(shape_of("zeros", size), float_dtype(dtype)), requires_grad, device)
+    return finish(memory.zeros(shape_of("zeros", shape, size), float_dtype(dtype)), requires_grad, device)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*shape: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones.
 
     Examples
@@ -217,7 +245,7 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     >>> ag.ones(3)
     tensor([1., 1., 1.])
     """
-    array = memory.empty(shape_of("ones", size), float_dtype(dtype))
+    array = memory.empty(shape_of("ones", shape, size), float_dtype(dtype))
     array.fill(1)
     return finish(array, requires_grad, device)
 
@@ -293,7 +321,13 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The numbers from `start` up to, not including, `end`, at distance `step`.
 
@@ -311,7 +345,10 @@ def arange(
     tensor([1.0000, 1.5000])
     """
     if end is None:
-        start, end = 0, start
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange(): missing argument 'end'")
+    start = 0 if start is None else start
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if step == 0:
         raise RuntimeError("arange: step must be nonzero")

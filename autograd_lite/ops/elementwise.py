@@ -384,6 +384,11 @@ def _unary_function(made: ElementwisePrimitive, integer: str | None) -> Any:
         dtype = a.dtype
         if dtype is not FLOAT32 and dtype.kind != "f":
             if integer is not None:
+                if integer == "negative" and dtype.kind == "b":
+                    raise RuntimeError(
+                        "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+                        "invert a mask, use the `~` or `logical_not()` operator instead."
+                    )
                 return Tensor(discrete.apply(integer, a, dtype=a.dtype))
             (input,) = common(name, input, floating=True)
             a = input._data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -121,19 +121,34 @@ def can_cast(from_: Any, to: Any) -> bool:
     return ranks[dtypes.to_numpy(from_).kind] <= ranks[dtypes.to_numpy(to).kind]
 
 
-def finfo(type: Any = None) -> np.finfo[Any]:
+class FloatLimits(NamedTuple):
+    """What `finfo` gives: Python numbers, which leave the dtype of what they are added to alone."""
+
+    resolution: float
+    min: float
+    max: float
+    eps: float
+    smallest_normal: float
+    tiny: float
+    bits: int
+    dtype: str
+
+
+def finfo(type: Any = None) -> FloatLimits:
     """The limits of a floating-point dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``, ...
 
     Examples
     --------
     >>> import autograd_lite as ag
-    >>> float(ag.finfo(ag.float32).eps)
+    >>> ag.finfo(ag.float32).eps
     1.1920928955078125e-07
     """
     chosen = dtypes.as_dtype(dtypes.get_default_dtype() if type is None else type)
     if not chosen.is_floating_point:
         raise TypeError(f"finfo() requires a floating point input type, got {chosen!r}; use iinfo for integer types")
-    return np.finfo(chosen.dtype)
+    found = np.finfo(chosen.dtype)
+    numbers = {field: float(getattr(found, field)) for field in FloatLimits._fields[:6]}
+    return FloatLimits(**numbers, bits=int(found.bits), dtype=chosen.name)  # type: ignore[arg-type]
 
 
 def iinfo(type: Any) -> np.iinfo[Any]:

@@ -53,8 +53,16 @@ def permutation_array(n: int, generator: Generator | None) -> np.ndarray:
     return kernels.permutation(n, *_take(generator, kernels.blocks("permutation", n, dtypes.INT64)))
 
 
+def _random_dtype(op: str, dtype: Any) -> np.dtype:
+    kind = float_dtype(dtype)
+    if kind.kind != "f":
+        raise NotImplementedError(f"{op}: not implemented for {kind.name}; it takes floating-point dtypes")
+    return kind
+
+
 def rand(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -64,8 +72,8 @@ def rand(
 
     Parameters
     ----------
-    *size : int
-        The shape, as separate numbers or one sequence.
+    *shape : int
+        The shape, as separate numbers or one sequence, or as the keyword `size`.
     generator : Generator, optional
         Default: the one that `manual_seed` seeds.
     dtype : dtype, optional
@@ -78,11 +86,13 @@ def rand(
     >>> bool((x >= 0).all()), bool((x < 1).all())
     (True, True)
     """
-    return finish(uniform_array(shape_of("rand", size), float_dtype(dtype), generator), requires_grad, device)
+    kind = _random_dtype("rand", dtype)
+    return finish(uniform_array(shape_of("rand", shape, size), kind, generator), requires_grad, device)
 
 
 def randn(
-    *size: Any,
+    *shape: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
@@ -92,7 +102,7 @@ def randn(
 
     Parameters
     ----------
-    *size, generator, dtype
+    *shape, size, generator, dtype
         As in `rand`.
 
     Examples
@@ -101,11 +111,12 @@ def randn(
     >>> ag.randn(2, 3).shape
     autograd_lite.Size([2, 3])
     """
-    return finish(normal_array(shape_of("randn", size), float_dtype(dtype), generator), requires_grad, device)
+    kind = _random_dtype("randn", dtype)
+    return finish(normal_array(shape_of("randn", shape, size), kind, generator), requires_grad, device)
 
 
 def randint(
-    low: int,
+    low: Any = 0,
     high: Any = None,
     size: Any = None,
     *,
@@ -129,6 +140,8 @@ def randint(
     """
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"randint(): size must be a tuple of ints, got {size!r}")
     if low >= high:
