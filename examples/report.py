@@ -8,11 +8,13 @@ python -m examples.report --data DIR --compare --keep   # PyTorch beside them; w
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
 import html
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -162,6 +164,8 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top }
 img { max-width: 100%; display: block; margin: 1rem 0 }
 code { background: #f3f3f3; padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere }
+section p { max-width: 46rem; white-space: pre-line }
+.wide { overflow-x: auto }
 section { margin-top: 3rem; border-top: 3px solid #1f6fb4 }
 pre { background: #f7f7f7; padding: .8rem; overflow-x: auto; font-size: .8rem }
 .failed { color: #b00020 }
@@ -255,37 +259,63 @@ def _collected(folder: pathlib.Path, command: str, seconds: float) -> Run:
     return Run(command, seconds, metrics, log, sorted(folder.glob("*.png"), key=lambda path: path.stat().st_mtime_ns))
 
 
+def introduction(example: str) -> str:
+    """What the example says of itself, without its commands, as HTML."""
+    source = (pathlib.Path(__file__).parent / f"{example}.py").read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(source)) or ""
+    paragraphs = [one for one in text.split("\n\n") if not one.startswith("    ")]
+    joined = (re.sub(r"\n(?!\* |\d\. )\s*", " ", html.escape(one)) for one in paragraphs)  # items of lists stay apart
+    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", one) for one in joined)
+    return "".join(f"<p>{one}</p>" for one in marked)
+
+
+def table_row(result: Result) -> str:
+    one, ours = result.experiment, result.ours
+    state = ' class="failed"' if ours.metrics is None else ""
+    cells = [f'<td><a href="#{one.name}">{html.escape(one.title)}</a></td>']
+    cells += [f"<td{state}>{html.escape(result.measured)}</td>"]
+    rest = [one.target, one.elsewhere, result.by_torch, f"{ours.seconds:.0f}", result.training]
+    cells += [f"<td>{html.escape(text)}</td>" for text in rest]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def section(result: Result, introduced: bool) -> str:
+    """An experiment's part of the page; the pictures are inside it."""
+    one, ours = result.experiment, result.ours
+    compared = {"Reached": result.measured, "target": one.target, "elsewhere": one.elsewhere}
+    compared["PyTorch, same file"] = result.by_torch
+    figures = "; ".join(f"{name}: {text}" for name, text in compared.items() if text)
+    pictures = "".join(
+        f'<img alt="{html.escape(path.stem.replace("_", " "))}" '
+        f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+        for path in ours.pictures
+    )
+    log = "\n".join(
+        line
+        for line in ours.log.splitlines()
+        if not line.startswith(("figure", "metrics", "weights ", "autograd_lite:"))
+    )
+    return (
+        f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2>'
+        f"{'' if introduced else introduction(one.command[0])}<p><strong>{html.escape(figures)}</strong></p>"
+        f"<p><code>{html.escape(ours.command)}</code>, {ours.seconds:.0f} s</p>"
+        f"<pre>{html.escape(log.strip())}</pre>{pictures}</section>"
+    )
+
+
 def page(results: list[Result], quick: bool) -> str:
-    """The whole page; the pictures are inside it."""
-    titles = ["Experiment", "Reached", "Target", "Elsewhere", "PyTorch, same run", "Seconds", "Training (processor s)"]
-    rows, sections = [], []
-    for result in results:
-        one, ours = result.experiment, result.ours
-        link = f'<a href="#{one.name}">{html.escape(one.title)}</a>'
-        rest = [one.target, one.elsewhere, result.by_torch, f"{ours.seconds:.0f}", result.training]
-        state = ' class="failed"' if ours.metrics is None else ""
-        cells = [f"<td>{link}</td><td{state}>{html.escape(result.measured)}</td>"]
-        cells += [f"<td>{html.escape(text)}</td>" for text in rest]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-        pictures = "".join(
-            f'<img alt="{html.escape(path.stem.replace("_", " "))}" '
-            f'src="data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}">'
-            for path in ours.pictures
-        )
-        log = "\n".join(
-            line for line in ours.log.splitlines() if not line.startswith(("figure", "metrics", "autograd_lite:"))
-        )
-        sections.append(
-            f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2><p><code>{html.escape(ours.command)}</code>, '
-            f"{ours.seconds:.0f} s</p><pre>{html.escape(log.strip())}</pre>{pictures}</section>"
-        )
-    note = "<p>Quick runs on little data: the figures are not comparable with the targets.</p>" if quick else ""
+    """The whole page."""
+    titles = ["Experiment", "Reached", "Target", "Elsewhere", "PyTorch, same file", "Seconds", "Training (processor s)"]
     heads = "".join(f"<th>{title}</th>" for title in titles)
+    rows = "".join(table_row(result) for result in results)
+    examples = [result.experiment.command[0] for result in results]
+    sections = "".join(section(one, examples[k] in examples[:k]) for k, one in enumerate(results))
+    note = "<p>Quick runs on little data: the figures are not comparable with the targets.</p>" if quick else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>autograd_lite: the experiments</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>autograd_lite: the experiments</h1>{note}<table><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>{''.join(sections)}</body></html>\n"
+        f'<h1>autograd_lite: the experiments</h1>{note}<div class="wide"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{sections}</body></html>\n"
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from autograd_lite import Tensor, nn
 
 from . import cnn, mlp
 from .common import figures, images, letters, options, training
-from .common.figures import BLUE, GREY, ORANGE, plt
+from .common.figures import BLUE, ORANGE, plt
 
 
 @dataclass
@@ -55,8 +56,12 @@ def read_photographs(folder: pathlib.Path) -> list[Page]:
     """The photographs ``*.jpg`` of a folder, each with what it says in a text file of the same name."""
     from PIL import Image
 
+    paths = sorted(folder.glob("*.jpg"))
+    untold = [path.name for path in paths if not path.with_suffix(".txt").exists()]
+    if untold or not paths:
+        sys.exit(f"{folder}: {'no text file says what is on ' + ', '.join(untold) if untold else 'no *.jpg found'}")
     pages = []
-    for path in options.progress(sorted(folder.glob("*.jpg")), unit="photograph", desc="finding letters"):
+    for path in options.progress(paths, unit="photograph", desc="finding letters"):
         with Image.open(path) as file:
             size = (letters.WORKING_WIDTH, round(file.height * letters.WORKING_WIDTH / file.width))
             photograph = np.asarray(file.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float64) / 255
@@ -172,9 +177,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     out = options.start(given)
     data = images.load(given, quick=1500)
     print(f"data      {data}")
-    folder = given.photographs or (pathlib.Path(given.data) / "text" if given.data else None)
-    if folder is not None and folder.is_dir():
-        pages = read_photographs(folder)
+    among_data = pathlib.Path(given.data or "") / "text"
+    if given.photographs or (given.data and among_data.is_dir()):
+        pages = read_photographs(given.photographs or among_data)
     else:
         text = ["READ THIS", "FROM A DRAWN", "PAGE 2 TIMES"]
         pages = [find("drawn", draw_page(text, data, given.seed), text)]
@@ -196,7 +201,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         shares = {name: compare(lines, page.truth) for name, lines in texts.items()}
         for name, lines in texts.items():
             print(f"  {name} reads {shares[name]:.1%} right ({alone[name]:.1%} letter by letter)")
-            print("".join(f"    {line}\n" for line in lines), end="")
+            print(*(f"    {line}" for line in lines), sep="\n")
         metrics["pages"][page.name] = {
             "found": len(page.boxes),
             "written": count,
@@ -205,7 +210,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             "texts": texts,
         }
         draw_boxes(page, texts["cnn"], shares, out / f"text_{page.name}.png")
-    draw_crops(pages, models["cnn"], data, out / "text_crops.png")
+    draw_crops(pages, data, out / "text_crops.png")
     draw_failures(models["cnn"], data, out / "text_failures.png")
     return options.report(given, metrics)
 
@@ -232,7 +237,7 @@ def draw_boxes(page: Page, text: list[str], shares: dict[str, float], path: path
     figures.save(figure, path)
 
 
-def draw_crops(pages: list[Page], model: nn.Module, data: images.Images, path: pathlib.Path) -> None:
+def draw_crops(pages: list[Page], data: images.Images, path: pathlib.Path) -> None:
     """Cut-out letters above training images of the same letters."""
     page = pages[min(1, len(pages) - 1)]
     truth = characters(page.truth)
@@ -272,8 +277,10 @@ def failing_pages(data: images.Images) -> dict[str, np.ndarray]:
 
 def draw_failures(model: nn.Module, data: images.Images, path: pathlib.Path) -> None:
     pages = failing_pages(data)
-    figure, grid = plt.subplots(len(pages), 1, figsize=(6, 1.9 * len(pages)))
-    for axes, (name, picture) in zip(grid, pages.items(), strict=True):
+    figure, grid = plt.subplots(-(-len(pages) // 2), 2, figsize=(9.5, 1.1 * len(pages)))
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (name, picture) in zip(grid.flat, pages.items()):
         page = find(name, picture, ["HELLO"])
         text = " / ".join(read(model, page, data))
         axes.imshow(picture)
@@ -282,8 +289,7 @@ def draw_failures(model: nn.Module, data: images.Images, path: pathlib.Path) -> 
                 plt.Rectangle((box.left, box.top), box.width, box.height, fill=False, edgecolor=ORANGE, lw=1.5)
             )
         axes.set_title(f"{name}: HELLO is read as {text}", fontsize=10)
-        axes.set_axis_off()
-    figure.suptitle("Where finding letters fails", color=GREY)
+    figure.suptitle("Where finding letters fails")
     figure.tight_layout()
     figures.save(figure, path)
 
