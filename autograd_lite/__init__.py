@@ -31,6 +31,7 @@ from .ops import (
     comparison as _comparison,
     counting as _counting,
     creation as _creation,
+    custom as _custom,
     einsum as _einsum,
     extremes as _extremes,
     indexing as _indexing,
@@ -51,6 +52,7 @@ from .ops import (
     views as _views,
 )
 from .ops.creation import *
+from .ops.custom import *
 from .ops.queries import *
 from .ops.random import *
 from .ops.pointwise import *
@@ -116,6 +118,7 @@ __all__ += _arithmetic.__all__
 __all__ += _comparison.__all__
 __all__ += _counting.__all__
 __all__ += _creation.__all__
+__all__ += _custom.__all__
 __all__ += _einsum.__all__
 __all__ += _extremes.__all__
 __all__ += _indexing.__all__
