@@ -98,15 +98,16 @@ def cases(draw: st.DrawFn) -> tuple[Ints, Ints, Ints, Ints, Ints, int]:
         return tuple(draw(st.lists(st.integers(low, high), min_size=axes, max_size=axes)))
 
     window, stride, padding, dilation = each(1, 4), each(1, 3), each(0, 3), each(1, 2)
+    beyond = [30, 12, 5] if JIT else [9, 4, 2]
     extents = tuple(
-        max(1, d * (k - 1) + 1 - 2 * p) + more
-        for k, p, d, more in zip(window, padding, dilation, each(0, [30, 12, 5][axes - 1]), strict=True)
+        max(1, d * (k - 1) + 1 - 2 * p) + n
+        for k, p, d, n in zip(window, padding, dilation, each(0, beyond[axes - 1]), strict=True)
     )
     n = draw(st.integers(1, 5))
     return (n, groups * c, *extents), (groups * m, c, *window), stride, padding, dilation, groups
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(20) if JIT else 20)
 @given(case=cases(), seed=st.integers(0, 2**31), dtype=st.sampled_from(["float32", "float64"]))
 def test_any_convolution(case: tuple, seed: int, dtype: str) -> None:
     check(np.random.default_rng(seed), dtype, *case)
@@ -140,12 +141,35 @@ NAMED = {
 }
 
 
+SMALLER = {
+    "few channels": ((2, 1, 9, 9), (4, 1, 5, 5)),
+    "packed columns": ((1, 10, 7, 7), (6, 10, 5, 5)),
+    "lines of vectors": ((1, 7, 8, 8), (5, 7, 3, 3)),
+    "several chunks": ((1, 4, 20, 9), (5, 4, 3, 2)),
+    "several blocks of channels": ((1, 4, 6, 6), (70, 4, 3, 2)),
+    "stride two": ((2, 4, 9, 7), (5, 4, 3, 3)),
+}
+"""Without the compiler; buffers and shares of work are then smaller, too, so that there are several of them."""
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMED)
-def test_every_way(name: str, dtype: str, rng: np.random.Generator) -> None:
-    case = kernels._case("conv", *NAMED[name])
-    assert case.winograd == name.startswith("winograd") or not JIT
-    check(rng, dtype, *NAMED[name])
+@pytest.mark.parametrize("name", [name for name in NAMED if JIT or not name.startswith("winograd")])
+def test_every_way(name: str, dtype: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, options = NAMED[name][:2], NAMED[name][2:]
+    plans = (kernels._direct_plan, kernels._turned_plan)
+    if not JIT:
+        shapes = SMALLER.get(name, shapes)
+        monkeypatch.setattr(conv_plan, "BUFFER_BYTES", 1 << 11)
+        for module in (conv_plan, kernels):
+            monkeypatch.setattr(module, "PART_WORK", 1 << 10)
+        for plan in plans:
+            plan.cache_clear()
+    case = kernels._case("conv", *shapes, *options)
+    assert case.winograd == name.startswith("winograd")
+    check(rng, dtype, *shapes, *options)
+    if not JIT:
+        for plan in plans:
+            plan.cache_clear()
 
 
 @pytest.mark.skipif(JIT, reason="with the compiler these are machine code, which the other tests look at")
@@ -177,7 +201,9 @@ def test_threads_change_no_bit(name: str, rng: np.random.Generator, monkeypatch:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_winograd_keeps_what_is_not_finite_in_its_place(value: float) -> None:
+def test_winograd_keeps_what_is_not_finite_in_its_place(value: float, request: pytest.FixtureRequest) -> None:
+    if not JIT:
+        request.getfixturevalue("twins")
     x, w = np.ones((4, 16, 8, 8), "float32"), np.ones((16, 16, 3, 3), "float32")
     options = ((1, 1), (1, 1), (1, 1), 1)
     assert kernels._case("conv", x.shape, w.shape, *options).winograd
@@ -191,6 +217,7 @@ def test_winograd_keeps_what_is_not_finite_in_its_place(value: float) -> None:
     assert some[:3].all() and some[4:].all() and np.isfinite(value) == some[3]
 
 
+@compiled
 @pytest.mark.parametrize(("images", "extent", "outputs"), [(32, 12, 4), (80, 4, 2)])
 def test_winograd_rounds_little_worse_than_the_direct_way(images: int, extent: int, outputs: int) -> None:
     """Errors in proportion to the root mean square of the result; the direct way's are about 5e-7 and 5e-6."""
