@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    return options.parser(__doc__, datasets=("none",)).parse_args(arguments)
+    return options.parser(__doc__, datasets=()).parse_args(arguments)
 
 
 if __name__ == "__main__":

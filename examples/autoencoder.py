@@ -79,7 +79,7 @@ class DeepAutoencoder(nn.Module):
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__)
+    parser = options.parser(__doc__, datasets=("glyphs", "nist36"))
     parser.add_argument("--deep", action="store_true", help="the network that beats PCA with as small a code")
     options.add_checkpoint(parser)
     given = parser.parse_args(arguments)

@@ -111,7 +111,7 @@ def exponent(sizes: Any, seconds: Any) -> float:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    return options.parser(__doc__, datasets=("none",), batch_size=256).parse_args(arguments)
+    return options.parser(__doc__, datasets=(), batch_size=256).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

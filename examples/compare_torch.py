@@ -8,6 +8,7 @@ have, the readers of data files, stays ours and hands over arrays.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import importlib
 import sys
@@ -46,12 +47,13 @@ def quickest_layout() -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    name, *rest = sys.argv[1:] if arguments is None else arguments
-    if name not in EXAMPLES:
-        sys.exit(f"expected one of {', '.join(EXAMPLES)}, got {name!r}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("example", choices=EXAMPLES)
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="the example's own")
+    given = parser.parse_args(arguments)
     substitute()
     quickest_layout()
-    return importlib.import_module(f"examples.{name}").main(rest)
+    return importlib.import_module(f"examples.{given.example}").main(given.options)
 
 
 if __name__ == "__main__":

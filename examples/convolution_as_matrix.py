@@ -87,7 +87,7 @@ def check_general(seed: int) -> list[dict[str, Any]]:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    return options.parser(__doc__, datasets=("none",)).parse_args(arguments)
+    return options.parser(__doc__, datasets=()).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

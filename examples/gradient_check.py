@@ -49,7 +49,7 @@ def relative_errors(computed: np.ndarray, numerical: np.ndarray) -> np.ndarray:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__, datasets=("none",), batch_size=10)
+    parser = options.parser(__doc__, datasets=(), batch_size=10)
     parser.add_argument("--pixels", type=options.positive_int, default=64, help="inputs of the network")
     parser.add_argument("--hidden", type=options.positive_int, default=25, help="hidden units")
     parser.add_argument("--classes", type=options.positive_int, default=10)

@@ -52,7 +52,7 @@ class PCA:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = options.parser(__doc__)
+    parser = options.parser(__doc__, datasets=("glyphs", "nist36"))
     parser.add_argument("--components", type=options.positive_int, default=32, help="numbers that are kept an image")
     return parser.parse_args(arguments)
 

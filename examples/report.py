@@ -321,9 +321,16 @@ def page(results: list[Result], quick: bool) -> str:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="DIR", default=os.environ.get("AUTOGRAD_LITE_DATA"))
-    parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(one.name for one in EXPERIMENTS)}")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        default=os.environ.get("AUTOGRAD_LITE_DATA"),
+        help="folder with the data sets' files (or set AUTOGRAD_LITE_DATA)",
+    )
+    parser.add_argument(
+        "--only", metavar="NAMES", help=f"some, parted by commas, of {', '.join(one.name for one in EXPERIMENTS)}"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all runs")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/report"), help="folder for page and runs")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all metrics to this file")
     parser.add_argument("--quick", action="store_true", help="runs of seconds on little data")

@@ -364,7 +364,7 @@ def test_most_confused_pairs():
 def test_options_refuse_nonsense(capsys):
     for arguments in (["--epochs", "0"], ["--lr", "-1"], ["--dataset", "none such"]):
         with pytest.raises(SystemExit):
-            options.parser("").parse_args(arguments)
+            options.parser("", datasets=("glyphs",)).parse_args(arguments)
     assert "positive" in capsys.readouterr().err
 
 
@@ -415,5 +415,5 @@ def test_an_example_runs_on_pytorch(tmp_path):
     )
     metrics = json.loads(file.read_text())
     assert metrics["hidden"] == 4 and len(metrics["history"]["valid_accuracy"]) == 1
-    with pytest.raises(SystemExit, match="expected one of"):
+    with pytest.raises(SystemExit):
         compare_torch.main(["report"])

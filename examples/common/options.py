@@ -23,26 +23,37 @@ class Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFo
 def parser(
     description: str | None,
     *,
-    datasets: tuple[str, ...] = ("glyphs", "nist36"),
+    datasets: tuple[str, ...],
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
 ) -> argparse.ArgumentParser:
     """An argument parser with the common options; an example adds its own.
 
-    What has no default here is the recipe's: see `complete`.
+    What has no default here is the recipe's: see `complete`. An example without data sets takes their options, as
+    all do, but has no use for them and does not show them.
     """
+
+    def shown(text: str, where: bool = bool(datasets)) -> str:
+        return text if where else argparse.SUPPRESS
+
     made = argparse.ArgumentParser(description=description, formatter_class=Help)
-    made.add_argument("--dataset", choices=datasets, default=datasets[0], help="what to train on")
+    names = datasets or ("none",)
+    made.add_argument("--dataset", choices=names, default=names[0], help=shown("what to train on"))
+    made.add_argument("--data", metavar="DIR", default=os.environ.get("AUTOGRAD_LITE_DATA"), help=shown(
+        "folder with the data sets' files (or set AUTOGRAD_LITE_DATA)" + "; glyphs needs none" * ("glyphs" in names)
+    ))  # fmt: skip
     made.add_argument(
-        "--data",
-        metavar="DIR",
-        default=os.environ.get("AUTOGRAD_LITE_DATA"),
-        help="folder with the data sets' files (or set AUTOGRAD_LITE_DATA); glyphs needs none",
+        "--epochs", type=positive_int, metavar="N", default=epochs, help=shown("passes over the training set")
     )
-    made.add_argument("--epochs", type=positive_int, metavar="N", default=epochs, help="passes over the training set")
-    made.add_argument("--batch-size", type=positive_int, metavar="N", default=batch_size, help="examples in a step")
-    made.add_argument("--lr", type=positive, default=lr, help="learning rate")
+    made.add_argument(
+        "--batch-size",
+        type=positive_int,
+        metavar="N",
+        default=batch_size,
+        help=shown("examples in a step", bool(datasets or batch_size)),
+    )
+    made.add_argument("--lr", type=positive, default=lr, help=shown("learning rate"))
     made.add_argument(
         "--seed", type=int, metavar="N", default=0, help="of the initial weights and the order of examples"
     )
