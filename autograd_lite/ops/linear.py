@@ -269,6 +269,15 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return out if bias is None else out + bias
 
 
+def softmax_or_nothing(scores: Tensor) -> Tensor:
+    """The softmax over the last dimension; zeros, not NaN, where every score is -inf (nothing to attend to)."""
+    nothing = np.asarray(np.isneginf(scores._data).all(-1, keepdims=True))
+    if not nothing.any():
+        return scores.softmax(-1)
+    masked = Tensor(nothing)
+    return scores.masked_fill(masked, 0.0).softmax(-1).masked_fill(masked, 0.0)
+
+
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -277,6 +286,7 @@ def scaled_dot_product_attention(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Tensor:
     """``softmax(query @ key.T * scale + mask) @ value``.
 
@@ -295,6 +305,8 @@ def scaled_dot_product_attention(
         Position i sees only positions up to i.
     scale : float, optional
         Default: ``1 / sqrt(E)``.
+    enable_gqa : bool
+        Key and value may have fewer heads (dimension -3) than the query; each then serves several in a row.
 
     Raises
     ------
@@ -310,6 +322,14 @@ def scaled_dot_product_attention(
             [0.3302, 0.6698]])
     """
     length, features = query._data.shape[-2:]
+    if enable_gqa:
+        heads, served = query._data.shape[-3], key._data.shape[-3]
+        if heads % served or value._data.shape[-3] != served:
+            raise RuntimeError(
+                "scaled_dot_product_attention: with enable_gqa the heads of the query must be a multiple of those of "
+                f"key and value, got shapes {query._data.shape}, {key._data.shape} and {value._data.shape}"
+            )
+        key, value = key.repeat_interleave(heads // served, -3), value.repeat_interleave(heads // served, -3)
     scores = (query @ key.transpose(-2, -1)) * (1 / math.sqrt(features) if scale is None else scale)
     if is_causal:
         if attn_mask is not None:
@@ -320,5 +340,5 @@ def scaled_dot_product_attention(
             scores = scores.masked_fill(~attn_mask, -math.inf)
         else:
             scores = scores + attn_mask
-    weights = scores.softmax(-1)
+    weights = scores.softmax(-1) if attn_mask is None or is_causal else softmax_or_nothing(scores)
     return (dropout(weights, dropout_p) if dropout_p > 0 else weights) @ value
