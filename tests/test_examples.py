@@ -181,6 +181,14 @@ def test_letters_are_found_in_reading_order():
     assert crop.min() < 0.1 and crop[0].min() == 1
 
 
+def test_photographs_need_their_text(tmp_path):
+    with pytest.raises(SystemExit, match=r"no \*\.jpg found"):
+        text_extraction.read_photographs(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(SystemExit, match="no text file says what is on a.jpg"):
+        text_extraction.read_photographs(tmp_path)
+
+
 def test_words_are_parted_by_wide_gaps():
     lefts = [0, 30, 60, 130, 160]
     line = [letters.Box(0, left, 30, left + 20) for left in lefts]
@@ -380,6 +388,8 @@ def test_report(tmp_path, monkeypatch):
     assert page.count("data:image/png;base64,") == 2
     assert "python -m examples.convolution_as_matrix" in page and "exactly equal" in page
     assert 'class="failed"' in page and "unrecognized arguments" in page
+    assert page.count("<p>A convolution is a matrix product, in two ways.</p>") == 1
+    assert "python -m" not in report.introduction("mlp") and "<code>features.10</code>" in report.introduction("faces")
 
 
 def test_report_keeps_results_and_compares(tmp_path, monkeypatch):
