@@ -10,7 +10,10 @@ computes the derivative by each unit once and keeps it: O(N K^2) for a sample.
 from __future__ import annotations
 
 import argparse
+import pathlib
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,9 +108,92 @@ def time_backward(depth: int, width: int, samples: int, repeats: int) -> float:
     return best / samples
 
 
-def exponent(sizes: Any, seconds: Any) -> float:
-    """The slope of a line through the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+@dataclass
+class Growth:
+    """Seconds measured over a size, and the law predicted for them: a power of the size, or a factor a step of it."""
+
+    what: str
+    label: str
+    sizes: list[int]
+    seconds: list[float]
+    predicted: float
+    factor: bool = False
+
+    @property
+    def fitted(self) -> float:
+        """The exponent (or the factor) of the line through the logarithms."""
+        across = self.sizes if self.factor else np.log(self.sizes)
+        slope = float(np.polyfit(across, np.log(self.seconds), 1)[0])
+        return float(np.exp(slope)) if self.factor else slope
+
+    @property
+    def law(self) -> np.ndarray:
+        """The predicted seconds, through the last that was measured."""
+        sizes = np.array(self.sizes, float)
+        law = self.predicted**sizes if self.factor else sizes**self.predicted
+        return law / law[-1] * self.seconds[-1]
+
+    def __str__(self) -> str:
+        if self.factor:
+            return f"x{self.fitted:.2f} a layer (predicted x{self.predicted:g})"
+        variable = "N" if self.label == "layers" else "K"
+        return f"{variable}^{self.fitted:.2f} (predicted {variable}^{self.predicted:g})"
+
+
+def measure(given: argparse.Namespace) -> list[Growth]:
+    """Time backpropagation and path sums over the width and the depth of the network, the other fixed."""
+    widths, depths, repeats = [64, 128, 256, 512, 1024], [2, 4, 8, 16, 32], 15
+    path_widths, path_depths = [4, 6, 9, 13, 18], [2, 3, 4, 5, 6, 7]
+    depth, width, path_depth, path_width = 4, 256, 4, 4
+    if given.quick:
+        widths, depths, repeats, width = [32, 64, 128], [2, 4, 8], 3, 64
+        path_widths, path_depths = [2, 3, 4], [2, 3, 4]
+
+    def backward(depth: int, width: int) -> float:
+        return time_backward(depth, width, given.batch_size, repeats)
+
+    def paths(depth: int, width: int) -> float:
+        return time_paths(depth, width, repeats=3)[0]
+
+    steps = len(widths) + len(depths) + len(path_widths) + len(path_depths)
+    with options.progress(None, unit="network", total=steps, desc="timing") as bar:
+
+        def timed(function: Callable[[int, int], float], sizes: Iterable[tuple[int, int]]) -> list[float]:
+            seconds = []
+            for size in sizes:
+                seconds.append(function(*size))
+                bar.update()
+            return seconds
+
+        units, layers = "units a layer", "layers"
+        return [
+            Growth("backward over width", units, widths, timed(backward, [(depth, k) for k in widths]), 2),
+            Growth("backward over depth", layers, depths, timed(backward, [(n, width) for n in depths]), 1),
+            Growth("paths over width", units, path_widths, timed(paths, [(path_depth, k) for k in path_widths]),
+                   path_depth + 1),
+            Growth("paths over depth", layers, path_depths, timed(paths, [(n, path_width) for n in path_depths]),
+                   path_width, factor=True),
+        ]  # fmt: skip
+
+
+def draw(measured: list[Growth], path: pathlib.Path) -> None:
+    figure, grid = plt.subplots(2, 2, figsize=(10, 7.4))
+    for axes, growth in zip(grid.flat, measured, strict=True):
+        whole = growth.what.startswith("backward")
+        axes.plot(growth.sizes, growth.seconds, "o-", color=BLUE if whole else ORANGE, label="measured")
+        axes.plot(growth.sizes, growth.law, "--", color=GREY, label="predicted")
+        axes.set_yscale("log")
+        if not growth.factor:
+            axes.set_xscale("log", base=2)
+        axes.set_xticks(growth.sizes, [str(size) for size in growth.sizes])
+        axes.minorticks_off()
+        axes.set_xlabel(growth.label)
+        axes.set_ylabel("seconds a sample")
+        axes.set_title(f"{'Backpropagation' if whole else 'Each weight apart'}: {growth}", fontsize=10)
+        axes.legend(frameon=False)
+    figure.suptitle("What the gradient of one sample costs")
+    figure.tight_layout()
+    figures.save(figure, path)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -117,80 +203,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     given = parse(arguments)
     out = options.start(given)
-    quick = given.quick
-    widths, depths = ([32, 64, 128], [2, 4, 8]) if quick else ([64, 128, 256, 512, 1024], [2, 4, 8, 16, 32])
-    fixed_depth, fixed_width = 4, 64 if quick else 256
-    path_widths, path_depths = [2, 3, 4], [2, 3, 4]
-    if not quick:
-        path_widths, path_depths = [4, 6, 9, 13, 18], [2, 3, 4, 5, 6, 7]
-    path_depth, path_width = 4, 4
-
-    steps = len(widths) + len(depths) + len(path_widths) + len(path_depths)
-    with options.progress(None, unit="network", total=steps, desc="timing") as bar:
-
-        def timed(function: Any, *sizes: Any) -> Any:
-            result = function(*sizes)
-            bar.update()
-            return result
-
-        repeats = 3 if quick else 15
-        by_width = [timed(time_backward, fixed_depth, k, given.batch_size, repeats) for k in widths]
-        by_depth = [timed(time_backward, n, fixed_width, given.batch_size, repeats) for n in depths]
-        paths_by_width = [timed(time_paths, path_depth, k, 3) for k in path_widths]
-        paths_by_depth = [timed(time_paths, n, path_width, 3) for n in path_depths]
-
-    fitted = {
-        "backward over width": exponent(widths, by_width),
-        "backward over depth": exponent(depths, by_depth),
-        "paths over width": exponent(path_widths, [seconds for seconds, _ in paths_by_width]),
-        "paths' factor a layer": float(
-            np.exp(np.polyfit(path_depths, np.log([seconds for seconds, _ in paths_by_depth]), 1)[0])
-        ),
+    measured = measure(given)
+    for growth in measured:
+        print(f"{growth.what:20} {growth}")
+    draw(measured, out / "backprop_cost.png")
+    metrics: dict[str, Any] = {
+        "example": "backprop_cost",
+        "fitted": {growth.what: growth.fitted for growth in measured},
+        "predicted": {growth.what: growth.predicted for growth in measured},
+        "seconds": {growth.what: dict(zip(growth.sizes, growth.seconds, strict=True)) for growth in measured},
     }
-    predicted = {
-        "backward over width": 2.0,
-        "backward over depth": 1.0,
-        "paths over width": float(path_depth + 1),
-        "paths' factor a layer": float(path_width),
-    }
-    for name, value in fitted.items():
-        print(f"{name:24} measured {value:.2f}, predicted {predicted[name]:g}")
-
-    figure, grid = plt.subplots(2, 2, figsize=(10, 7.4))
-    panels = (
-        (grid[0, 0], widths, by_width, "units a layer", "backward over width", BLUE),
-        (grid[0, 1], depths, by_depth, "layers", "backward over depth", BLUE),
-        (grid[1, 0], path_widths, [s for s, _ in paths_by_width], "units a layer", "paths over width", ORANGE),
-        (grid[1, 1], path_depths, [s for s, _ in paths_by_depth], "layers", "paths' factor a layer", ORANGE),
-    )
-    for axes, sizes, seconds, label, name, color in panels:
-        sizes = np.array(sizes, float)
-        axes.plot(sizes, seconds, "o-", color=color, label="measured")
-        if name.startswith("paths' factor"):
-            law = predicted[name] ** sizes
-            title = f"Each weight apart: x{fitted[name]:.2f} a layer (predicted x{predicted[name]:g})"
-        else:
-            law = sizes ** predicted[name]
-            kind = "Backpropagation" if name.startswith("backward") else "Each weight apart"
-            variable = "N" if label == "layers" else "K"
-            title = f"{kind}: {variable}^{fitted[name]:.2f} (predicted {variable}^{predicted[name]:g})"
-        axes.plot(sizes, law / law[-1] * seconds[-1], "--", color=GREY, label="predicted")
-        axes.set_yscale("log")
-        if not name.startswith("paths' factor"):
-            axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes, [f"{int(s)}" for s in sizes])
-        axes.minorticks_off()
-        axes.set_xlabel(label)
-        axes.set_ylabel("seconds a sample")
-        axes.set_title(title, fontsize=10)
-        axes.legend(frameon=False)
-    figure.suptitle("What the gradient of one sample costs")
-    figure.tight_layout()
-    figures.save(figure, out / "backprop_cost.png")
-    metrics = {"example": "backprop_cost", "fitted": fitted, "predicted": predicted}
-    metrics["seconds"] = {"widths": widths, "by_width": by_width, "depths": depths, "by_depth": by_depth}
-    metrics["paths"] = {"widths": path_widths, "by_width": paths_by_width}
-    metrics["paths"].update(depths=path_depths, by_depth=paths_by_depth)
     return options.report(given, metrics)
 
 

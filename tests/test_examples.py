@@ -151,9 +151,13 @@ def test_path_sums_count_the_predicted_products():
     assert products == width**2 * sum(behind)
 
 
-def test_backprop_cost_exponent():
-    sizes = np.array([2.0, 4.0, 8.0])
-    assert backprop_cost.exponent(sizes, 3 * sizes**2) == pytest.approx(2)
+def test_backprop_cost_fits_and_predicts():
+    power = backprop_cost.Growth("", "layers", [2, 4, 8], [12.0, 48.0, 192.0], 2)
+    factor = backprop_cost.Growth("", "layers", [1, 2, 3], [6.0, 18.0, 54.0], 3, factor=True)
+    for growth in (power, factor):
+        assert growth.fitted == pytest.approx(growth.predicted)
+        np.testing.assert_allclose(growth.law, growth.seconds)
+    assert str(power) == "N^2.00 (predicted N^2)" and str(factor) == "x3.00 a layer (predicted x3)"
 
 
 # Reading photographs
