@@ -167,7 +167,7 @@ def reset(p: Any) -> Any:
 
 def texts(p: Any) -> Any:
     lists = p.nn.ParameterList([p.ones(2, 3), "text"]), p.nn.ParameterDict({"a": p.ones(2)})
-    return [repr(t).replace("\n    ", "\n").replace("\n  ", "\n").replace("autograd_lite", "torch").replace("torch.float32", "torch.FloatTensor") for t in lists]
+    return [" ".join(repr(t).split()).replace("( ", "(").replace("autograd_lite", "torch").replace("torch.float32", "torch.FloatTensor") for t in lists]
 
 
 def listed(p: Any) -> Any:
