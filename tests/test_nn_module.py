@@ -262,6 +262,7 @@ def test_copies_are_independent_and_consistent():
         assert ag.equal(net(x), made(x))
         made.scale.data.fill_(7.0)
         assert net.scale.tolist() == [1.0, 1.0]
+        assert net.scale.grad is not None and made.scale.grad is None
 
 
 # Hooks

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +45,9 @@ class _Mode:
             setattr(self._target, name, value)
 
     def __call__(self, function: F) -> F:
+        if isgeneratorfunction(function):
+            return self._around_generator(function)  # type: ignore[return-value]
+
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with _Mode(self._target, **self._wanted):
@@ -51,8 +55,44 @@ class _Mode:
 
         return wrapped  # type: ignore[return-value]
 
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The mode holds while the generator runs, and not while its caller does."""
 
-class no_grad(_Mode):
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            resume, value = generator.send, None
+            try:
+                while True:
+                    with _Mode(self._target, **self._wanted):
+                        produced = resume(value)
+                    try:
+                        resume, value = generator.send, (yield produced)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        resume, value = generator.throw, error
+            except StopIteration as end:
+                return end.value
+            finally:
+                with _Mode(self._target, **self._wanted):
+                    generator.close()
+
+        return wrapped
+
+
+class _BareMode(_Mode):
+    """A mode that decorates without parentheses too."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        mode = super().__new__(cls)
+        if function is None:
+            return mode
+        mode.__init__()  # type: ignore[misc]
+        return mode(function)
+
+
+class no_grad(_BareMode):
     """Inside, nothing is recorded: results have ``requires_grad=False``.
 
     Examples
@@ -65,18 +105,11 @@ class no_grad(_Mode):
     False
     """
 
-    def __new__(cls, function: Any = None) -> Any:
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        mode.__init__()  # type: ignore[misc]
-        return mode(function)
-
     def __init__(self) -> None:
         super().__init__(enabled=False)
 
 
-class enable_grad(_Mode):
+class enable_grad(_BareMode):
     """Inside, operations are recorded again, also within `no_grad`.
 
     Examples
@@ -191,7 +224,7 @@ class detect_anomaly(_Mode):
 
 
 class set_detect_anomaly(_Mode):
-    """`detect_anomaly` by a flag.
+    """`detect_anomaly` by a flag; works as a plain call as well as a context manager.
 
     Examples
     --------
@@ -202,3 +235,9 @@ class set_detect_anomaly(_Mode):
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         super().__init__(anomaly, enabled=mode, check_nan=check_nan)
+        self._before = (anomaly.enabled, anomaly.check_nan)
+        anomaly.enabled, anomaly.check_nan = mode, check_nan
+
+    def __enter__(self) -> None:
+        anomaly.enabled, anomaly.check_nan = self._before
+        super().__enter__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..dtypes import get_default_dtype
@@ -41,3 +43,8 @@ class Parameter(Tensor):
             self._counter = data._counter
         if requires_grad:
             self.requires_grad_()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        copied = super().__deepcopy__(memo)
+        copied.grad = None  # as in PyTorch: a copied network begins without gradients
+        return copied  # type: ignore[return-value]
