@@ -397,6 +397,18 @@ def test_what_is_not_a_number_is_refused():
             make(ag.arange(3))
 
 
+def test_floor_division_of_floats_is_pythons():
+    x = np.array([1.0, -1.0, 5.0, -5.0, 0.3, 7.5, -0.0, np.inf, 1.0, -1.0, 0.0])
+    y = np.array([0.1, 0.1, np.inf, np.inf, 0.1, -2.5, 3.0, 2.0, 0.0, 0.0, 0.0])
+    with np.errstate(all="ignore"):
+        for dtype in ("float32", "float64"):
+            a, b = x.astype(dtype), y.astype(dtype)
+            np.testing.assert_array_equal((ag.tensor(a) // ag.tensor(b)).numpy(), a // b)
+    t = ag.tensor([7.5], requires_grad=True)
+    (t // 2).sum().backward()
+    assert t.grad.tolist() == [0.0]
+
+
 def test_forms_of_shapes_and_ranges():
     for make in (ag.zeros, ag.ones, ag.empty, ag.rand, ag.randn):
         assert make(size=(2, 3)).shape == make(2, 3).shape == make((2, 3)).shape == (2, 3)

@@ -123,8 +123,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         )
     input, other = common("div", input, other)
     if input._data.dtype.kind == "f":
-        rounded = pointwise.floor if rounding_mode == "floor" else pointwise.trunc
-        return rounded(pointwise.true_divide(input, other))
+        if rounding_mode == "floor":
+            return pointwise.floor_quotient(input, other)
+        return pointwise.trunc(pointwise.true_divide(input, other))
     floored = discrete.floor_divide(input._data, other._data)
     if rounding_mode == "trunc":
         inexact = discrete.apply("multiply", floored, other._data) != input._data

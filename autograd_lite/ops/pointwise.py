@@ -57,6 +57,13 @@ remainder = binary(
     "remainder", "remainder(x, y)", "g", "-g * floor(x / y)", integer="remainder",
     doc="The remainder of the division, with the sign of `other` (Python's %).",
     example=("ag.remainder(ag.tensor([-3.0, 3.0]), 2)", "tensor([1., 1.])"))
+floor_quotient = binary(  # not floor(x / y): 1 / 0.1 rounds up to 10, but 0.1 fits into 1 only nine times
+    "floor_quotient",
+    "where(y == 0, x / y, round_half_even((x - fmod(x, y)) / y)"
+    " - where((fmod(x, y) != 0) & ((fmod(x, y) < 0) != (y < 0)), 1, 0))",
+    "0", "0",
+    doc="The quotient rounded down; Python's //.",
+    example=("ag.tensor([7.0, -7.0]) // 2", "tensor([ 3., -4.])"))
 neg = unary(
     "neg", "-x", "-g", integer="negative",
     doc="The negative; a RuntimeError for booleans.",
