@@ -222,8 +222,6 @@ def redrawn(check: Callable[[OpInfo, Case, np.random.Generator], None]) -> Calla
 
 def each_alone(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
     """Where only one input wants a gradient, it gets the same as among others, and the others get none."""
-    if len(case.leaves) < 2:
-        return
     where = label(info, case.sample)
     together = as_leaves(case)
     outs = run(info, case, together)
@@ -380,8 +378,6 @@ def untouched(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
 
 def same_argument_twice(info: OpInfo, case: Case, rng: np.random.Generator) -> None:
     """``f(x, x)``: the gradient is the sum of those that two separate copies get."""
-    if len(case.leaves) < 2 or len({x.shape for x in case.leaves}) > 1:
-        return
     x = case.leaves[0]
     shared = tensor(x).requires_grad_()
     apart = [tensor(x).requires_grad_() for _ in case.leaves]

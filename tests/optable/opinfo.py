@@ -66,6 +66,10 @@ class Sample:
         parts = [_brief(a) for a in self.args] + [f"{k}={_brief(v)}" for k, v in self.kwargs.items()]
         return f"({', '.join(parts)})"
 
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the arrays that a gradient is taken for."""
+        return [leaf.shape for leaf in self.make(np.random.default_rng(0)).leaves]
+
     def make(self, rng: np.random.Generator) -> Case:
         """The call with its arrays drawn."""
         leaves: list[np.ndarray] = []
@@ -146,7 +150,7 @@ class Bad:
     torch: bool = True
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class OpInfo:
     """One row of the table.
 
