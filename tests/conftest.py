@@ -39,6 +39,8 @@ LAST = ["test_ops_second_order", "test_ops_bits", "test_parity", "test_random_gr
 
 COMPILED_ONLY = {"test_examples", "test_ops_bits"}
 """Files whose sizes are those of real work, which plain Python would take hours for."""
+THREADED = {"test_threads_change_no_bit", "test_same_bits_with_any_number_of_threads", "test_bits_do_not_depend_on_threads_or_on_the_cut"}
+"""Tests that would see a single thread without the compiler."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
     if not JIT:
         for item in items:
-            if item.path.stem in COMPILED_ONLY:
+            if item.path.stem in COMPILED_ONLY or getattr(item, "originalname", "") in THREADED:
                 item.add_marker(pytest.mark.skip(reason="too long without the compiler"))
 
 

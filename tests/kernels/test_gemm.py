@@ -129,7 +129,6 @@ def test_strides(dtype: type) -> None:
     check(readonly, b)
 
 
-@pytest.mark.skipif(not JIT, reason="without the compiler there is one thread")
 def test_bits_do_not_depend_on_threads_or_on_the_cut() -> None:
     rng = np.random.default_rng(4)
     before = threading.get_num_threads()

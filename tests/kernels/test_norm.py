@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import autograd_lite as ag
 from autograd_lite.kernels import batch_norm, norm
-from autograd_lite.kernels.jit import JIT
 from tests.conftest import examples
 
 Ints = tuple[int, ...]
@@ -151,7 +150,6 @@ def test_large_means_keep_their_variance(mean: float, shape: Ints, rng: np.rando
     np.testing.assert_allclose(rstd, wanted, rtol=1e-4)
 
 
-@pytest.mark.skipif(not JIT, reason="without the compiler there is one thread")
 def test_threads_change_no_bit(rng: np.random.Generator) -> None:
     x, g = (rng.standard_normal((16, 48, 20, 20)).astype("float32") for _ in range(2))
     rows, row_grad = x.reshape(-1, 400), g.reshape(-1, 400)
