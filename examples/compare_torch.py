@@ -12,6 +12,7 @@ import argparse
 import functools
 import importlib
 import sys
+import zipfile
 from types import ModuleType
 from typing import Any
 
@@ -30,10 +31,17 @@ def substitute() -> None:
 
     torch.set_num_threads(autograd_lite.get_num_threads())
     read = autograd_lite.load
+
+    def load(path: Any) -> Any:
+        """What PyTorch saved by PyTorch, safetensors by our reader."""
+        if zipfile.is_zipfile(path):
+            return torch.load(path)
+        return {name: torch.from_numpy(value.numpy()) for name, value in read(path).items()}
+
     module = ModuleType("autograd_lite")
     module.__getattr__ = functools.partial(getattr, torch)  # type: ignore[method-assign]
     module.datasets = autograd_lite.datasets  # type: ignore[attr-defined]
-    module.load = lambda path: {name: torch.from_numpy(value.numpy()) for name, value in read(path).items()}  # type: ignore[attr-defined]
+    module.load = load  # type: ignore[attr-defined]
     sys.modules.update({"autograd_lite": module, "autograd_lite.utils": torch.utils, "autograd_lite.utils.data": data})
 
 

@@ -423,6 +423,7 @@ def test_an_example_runs_on_pytorch(tmp_path):
     pytest.importorskip("torch")
     file = tmp_path / "metrics.json"
     command = [sys.executable, "-m", "examples.compare_torch", "mlp", "--quick", "--epochs", "1", "--hidden", "4"]
+    command += ["--checkpoint", str(tmp_path / "state")]
     environment = {**os.environ, "AUTOGRAD_LITE_QUIET": "1"}
     subprocess.run(
         [*command, "--out", str(tmp_path), "--json", str(file)], check=True, capture_output=True, env=environment
