@@ -21,7 +21,7 @@ from autograd_lite import datasets, nn
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.model_selection import GridSearchCV, PredefinedSplit
+    from sklearn.model_selection import GridSearchCV, ParameterGrid, PredefinedSplit
 except ImportError as error:
     raise SystemExit("the grid search needs scikit-learn: pip install 'autograd_lite[examples]'") from error
 
@@ -116,14 +116,16 @@ def grid_search(given: argparse.Namespace, data: images.Images) -> tuple[GridSea
     x, y = with_mirrored(grey_pixels(data.train), data.train.labels.numpy())
     x_valid, y_valid = grey_pixels(data.valid), data.valid.labels.numpy()
     fold = np.concatenate([np.full(len(y), -1), np.zeros(len(y_valid), int)])  # -1: never for judging
-    search = GridSearchCV(
-        TwoLayerClassifier(epochs=given.epochs, seed=given.seed),
-        QUICK_GRID if given.quick else GRID,
-        cv=PredefinedSplit(fold),
-        refit=False,
-        verbose=0 if given.quick else 1,
-    )
-    search.fit(np.concatenate([x, x_valid]), np.concatenate([y, y_valid]))
+    grid = QUICK_GRID if given.quick else GRID
+    with options.progress(None, unit="network", total=len(ParameterGrid(grid)), desc="grid search") as bar:
+
+        def accuracy(estimator: TwoLayerClassifier, x: np.ndarray, y: np.ndarray) -> float:
+            bar.update()
+            return estimator.score(x, y)
+
+        estimator = TwoLayerClassifier(epochs=given.epochs, seed=given.seed)
+        search = GridSearchCV(estimator, grid, scoring=accuracy, cv=PredefinedSplit(fold), refit=False)
+        search.fit(np.concatenate([x, x_valid]), np.concatenate([y, y_valid]))
     chosen = TwoLayerClassifier(**search.best_params_, epochs=given.epochs, seed=given.seed).fit(x, y)
     search.best_estimator_ = chosen
     return search, chosen.score(grey_pixels(data.test), data.test.labels.numpy())
