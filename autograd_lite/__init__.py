@@ -7,6 +7,8 @@
 tensor([2., 4., 6.])
 """
 
+import math
+
 from . import autograd  # first: `tensor` builds on its engine
 
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -32,6 +34,7 @@ from .ops import (
     counting as _counting,
     creation as _creation,
     custom as _custom,
+    distance as _distance,
     einsum as _einsum,
     extremes as _extremes,
     indexing as _indexing,
@@ -49,10 +52,13 @@ from .ops import (
     shrinkage as _shrinkage,
     softmax as _softmax,
     sorting as _sorting,
+    statistics as _statistics,
     views as _views,
 )
 from .ops.creation import *
 from .ops.custom import *
+from .ops.distance import *
+from .ops.statistics import *
 from .ops.queries import *
 from .ops.random import *
 from .ops.pointwise import *
@@ -98,7 +104,9 @@ from .io import load, save
 
 __version__ = "0.1.0"
 
-# PyTorch's short names of the dtypes
+# PyTorch's constants and short names of the dtypes
+e, inf, nan, pi = math.e, math.inf, math.nan, math.pi
+newaxis = None
 float = float32
 double = float64
 long = int64
@@ -109,7 +117,8 @@ __all__ = [
     "Generator", "LinAlgError", "Size", "Tensor", "autograd", "bool", "cuda", "datasets", "default_generator",
     "device", "double", "dtype", "enable_grad", "float", "float32", "float64", "get_default_dtype", "get_num_threads",
     "get_rng_state", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "inverse", "io",
-    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "logdet", "long", "manual_seed", "nn",
+    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "logdet", "long", "manual_seed",
+    "e", "inf", "nan", "newaxis", "nn", "pi",
     "no_grad", "optim", "save", "seed", "set_default_dtype", "set_grad_enabled", "set_num_threads",
     "set_printoptions", "set_rng_state", "short", "uint8", "utils",
 ]  # fmt: skip
@@ -119,6 +128,7 @@ __all__ += _comparison.__all__
 __all__ += _counting.__all__
 __all__ += _creation.__all__
 __all__ += _custom.__all__
+__all__ += _distance.__all__
 __all__ += _einsum.__all__
 __all__ += _extremes.__all__
 __all__ += _indexing.__all__
@@ -136,4 +146,5 @@ __all__ += _shape.__all__
 __all__ += _shrinkage.__all__
 __all__ += _softmax.__all__
 __all__ += _sorting.__all__
+__all__ += _statistics.__all__
 __all__ += _views.__all__

@@ -26,6 +26,7 @@ NO_ROW: dict[str, str] = {
     "makes operations, tested in test_custom": "elementwise",
     "tested as layers in test_nn_layers": "nn.functional.dropout1d nn.functional.dropout2d nn.functional.dropout3d "
     "nn.functional.alpha_dropout",
+    "random, tested in test_random too": "nn.functional.gumbel_softmax",
 }
 EXEMPT = {name for names in NO_ROW.values() for name in names.split()}
 

@@ -104,3 +104,16 @@ def test_what_cannot_be_drawn(make: Any) -> None:
     with pytest.raises((RuntimeError, TypeError, ValueError)):
         make()
     assert ag.equal(ag.get_rng_state(), state)
+
+
+def test_gumbel_softmax_draws_by_the_probabilities() -> None:
+    ag.manual_seed(0)
+    share = ag.tensor([0.1, 0.2, 0.7])
+    logits = share.log().expand(4000, 3).clone().requires_grad_()
+    hard = ag.nn.functional.gumbel_softmax(logits, tau=0.5, hard=True)
+    assert sorted(set(hard.detach().flatten().round(decimals=5).tolist())) == [0.0, 1.0]
+    np.testing.assert_allclose(hard.detach().mean(0).numpy(), share.numpy(), atol=0.03)
+    hard[:, 0].sum().backward()
+    assert bool((logits.grad[:, 0] >= 0).all()) and bool(logits.grad.any())
+    soft = ag.nn.functional.gumbel_softmax(logits.detach().t(), dim=0)
+    np.testing.assert_allclose(soft.sum(0).numpy(), 1, rtol=1e-5)

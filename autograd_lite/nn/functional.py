@@ -69,10 +69,14 @@ from ..ops.pooling import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
 )
 from ..ops.rearrange import pad
 from ..ops.resample import fold, interpolate, pixel_shuffle, pixel_unshuffle, unfold, upsample
 from ..ops.shrinkage import hardshrink, softshrink, tanhshrink, threshold
+from ..ops.softmax import gumbel_softmax
 from ..ops.softmax import log_softmax as _log_softmax
 from ..ops.softmax import softmax as _softmax
 from ..tensor import Tensor
@@ -114,6 +118,7 @@ __all__ = [
     "gelu",
     "glu",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -134,6 +139,9 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "nll_loss",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ops.pooling import _max_pool_relu
+from ..ops.pooling import _max_pool_relu, extents
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -96,6 +96,70 @@ class MaxPool3d(_MaxPool):
 
     axes = 3
     _function = staticmethod(F.max_pool3d)
+
+
+class _MaxUnpool(Module):
+    """`MaxPool` backwards."""
+
+    axes = 0
+    _function: Any = None
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        super().__init__()
+        self.kernel_size = extents(type(self).__name__, "kernel_size", kernel_size, self.axes)
+        self.stride = self.kernel_size if stride is None else extents(type(self).__name__, "stride", stride, self.axes)
+        self.padding = extents(type(self).__name__, "padding", padding, self.axes)
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        return self._function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Largest elements back in their places, among zeros; see `nn.functional.max_unpool1d`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> y, places = ag.nn.MaxPool1d(2, return_indices=True)(ag.randn(2, 3, 8))
+    >>> ag.nn.MaxUnpool1d(2)(y, places).shape
+    autograd_lite.Size([2, 3, 8])
+    """
+
+    axes = 1
+    _function = staticmethod(F.max_unpool1d)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Largest elements back in their places, among zeros; see `nn.functional.max_unpool2d`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> y, places = ag.nn.MaxPool2d(2, return_indices=True)(ag.randn(2, 3, 8, 8))
+    >>> ag.nn.MaxUnpool2d(2)(y, places).shape
+    autograd_lite.Size([2, 3, 8, 8])
+    """
+
+    axes = 2
+    _function = staticmethod(F.max_unpool2d)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Largest elements back in their places, among zeros; see `nn.functional.max_unpool3d`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> y, places = ag.nn.MaxPool3d(2, return_indices=True)(ag.randn(2, 3, 4, 8, 8))
+    >>> ag.nn.MaxUnpool3d(2)(y, places).shape
+    autograd_lite.Size([2, 3, 4, 8, 8])
+    """
+
+    axes = 3
+    _function = staticmethod(F.max_unpool3d)
 
 
 class AvgPool1d(Module):

@@ -104,3 +104,24 @@ class PixelShuffle(Module):
 
     def extra_repr(self) -> str:
         return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """Gather blocks of pixels into channels, `PixelShuffle` backwards; see `nn.functional.pixel_unshuffle`.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.nn.PixelUnshuffle(3)(ag.randn(1, 1, 12, 12)).shape
+    autograd_lite.Size([1, 9, 4, 4])
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"

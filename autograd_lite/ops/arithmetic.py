@@ -20,7 +20,7 @@ from .inplace import inplace
 
 __all__ = [
     "absolute", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "clamp", "clip", "div", "divide", "fill", "floor_divide", "lerp", "multiply", "nan_to_num",
+    "arctanh", "clamp", "clip", "div", "divide", "fill", "floor_divide", "lerp", "logit", "multiply", "nan_to_num",
     "negative", "pow", "round", "rsub", "sub", "subtract", "where",
 ]  # fmt: skip
 
@@ -143,6 +143,24 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     tensor([ 3., -4.])
     """
     return div(input, other, rounding_mode="floor")
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(input / (1 - input))``, the inverse of `sigmoid`.
+
+    Parameters
+    ----------
+    eps : float, optional
+        Clamp the input to [eps, 1 - eps] first.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.logit(ag.tensor([0.5, 0.75]))
+    tensor([0.0000, 1.0986])
+    """
+    x = input if eps is None else clamp(input, eps, 1 - eps)
+    return pointwise.log(x / (1 - x))
 
 
 _POWERS: dict[float, Callable[[Tensor], Tensor]] = {
@@ -455,7 +473,7 @@ _METHODS = [
     pointwise.asinh, pointwise.acosh, pointwise.atanh, pointwise.atan2, pointwise.hypot, pointwise.sigmoid,
     pointwise.erf, pointwise.erfc, pointwise.floor, pointwise.ceil, pointwise.trunc, pointwise.frac, round,
     pointwise.maximum, pointwise.minimum, pointwise.fmax, pointwise.fmin, pointwise.copysign, clamp,
-    nan_to_num, lerp, addcmul, addcdiv, fill,
+    nan_to_num, lerp, addcmul, addcdiv, fill, logit,
 ]  # fmt: skip
 for _function in _METHODS:
     method(_function)

@@ -17,7 +17,7 @@ from .inplace import inplace
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "eq", "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf",
+    "bitwise_xor", "eq", "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isin", "isinf",
     "isnan", "isneginf", "isposinf", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or",
     "logical_xor", "lt", "ne", "not_equal", "signbit",
 ]  # fmt: skip
@@ -103,6 +103,19 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         raise RuntimeError(f"isclose: {input.dtype!r} did not match {other.dtype!r}")
     check_broadcast("isclose", (input._data.shape, other._data.shape))
     return Tensor(np.asarray(np.isclose(input._data, other._data, rtol, atol, equal_nan)))
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Which of the elements occur in `test_elements` (or, with `invert`, do not), as a tensor of bool.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.isin(ag.tensor([1, 2, 3]), ag.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    x, y = (t._data if isinstance(t, Tensor) else t for t in (elements, test_elements))
+    return Tensor(np.asarray(np.isin(x, y, assume_unique, invert)))
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tensor import Tensor
+from ..tensor import Tensor, method
 from .arithmetic import clamp, where
 from .loss import chosen_reduction, reduced
 from .pointwise import minimum
 
-__all__ = ["cosine_similarity", "pairwise_distance"]
+__all__ = ["cdist", "cosine_similarity", "dist", "pairwise_distance"]
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Tensor:
@@ -76,6 +76,53 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     tensor([5.])
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """The distance of each row of `x1` from each row of `x2`.
+
+    Parameters
+    ----------
+    x1 : Tensor, (..., P, M)
+    x2 : Tensor, (..., R, M)
+    p : float
+        The order of the norm.
+    compute_mode : str, optional
+        Accepted for PyTorch's sake: differences are always taken, never the expanded square, which cancels.
+
+    Returns
+    -------
+    Tensor, (..., P, R)
+
+    Raises
+    ------
+    RuntimeError
+        If one is not at least two-dimensional, or the rows differ in length.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.cdist(ag.tensor([[0.0, 0.0], [3.0, 0.0]]), ag.tensor([[0.0, 4.0]]))
+    tensor([[4.],
+            [5.]])
+    """
+    shapes = x1._data.shape, x2._data.shape
+    if min(map(len, shapes)) < 2 or shapes[0][-1] != shapes[1][-1]:
+        raise RuntimeError(f"cdist: expected shapes (..., P, M) and (..., R, M), got {shapes[0]} and {shapes[1]}")
+    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+
+
+@method
+def dist(input: Tensor, other: Tensor, p: float = 2.0) -> Tensor:
+    """The norm of ``input - other``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.dist(ag.tensor([1.0, 2.0]), ag.tensor([4.0, 6.0]))
+    tensor(5.)
+    """
+    return (input - other).norm(p)
 
 
 def triplet_margin_loss(

@@ -7,7 +7,7 @@ algorithmic differentiation" (2008); for the Cholesky factor also I. Murray, arX
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -405,6 +405,65 @@ def matrix_rank(A: Tensor, *, rtol: float | None = None) -> Tensor:
     """
     A = _matrices("linalg.matrix_rank", A)
     return Tensor(lapack.rank(A._data, _tolerance(A, rtol)))
+
+
+class LeastSquares(NamedTuple):
+    """What `lstsq` gives."""
+
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
+    """The X that makes ``|A X - B|`` least, and among those the shortest.
+
+    Parameters
+    ----------
+    A : Tensor of shape (..., m, n)
+    B : Tensor of shape (..., m, k), or (m,) beside a single matrix
+    rcond : float, optional
+        Singular values below `rcond` times the largest count as zero; default: max(m, n) * eps.
+    driver : str, optional
+        Accepted for PyTorch's sake: it is always the pseudoinverse.
+
+    Returns
+    -------
+    solution : Tensor of shape (..., n, k)
+        ``pinv(A) @ B``, with its gradients.
+    residuals : Tensor of shape (..., k)
+        ``|A X - B|^2`` where m > n and the rank is full, else empty.
+    rank, singular_values : Tensor
+        Of A; no gradient.
+
+    Raises
+    ------
+    RuntimeError
+        If the rows of A and B differ in number.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> A = ag.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> ag.linalg.lstsq(A, ag.tensor([[1.0], [3.0], [5.0]])).solution
+    tensor([[1.0000],
+            [2.0000]])
+    """
+    A = _matrices("linalg.lstsq", A)
+    rows, columns = A._data.shape[-2:]
+    vector = B.dim() == 1 and A.dim() == 2
+    if B.dim() < 1 or B._data.shape[-1 if vector else -2] != rows:
+        shapes = f"{A._data.shape} and {B._data.shape}"
+        raise RuntimeError(f"linalg.lstsq: A and B must have as many rows, got shapes {shapes}")
+    right = B.unsqueeze(-1) if vector else B
+    solution = _times(pinv(A, rtol=rcond), right)
+    values = lapack.singular_values(A._data, False)[1]
+    rank = matrix_rank(A, rtol=rcond)
+    residuals = Tensor(np.empty(0, A._data.dtype))
+    if rows > columns and (rank._data == columns).all():
+        residuals = ((_times(A, solution) - right) ** 2).sum(-2)
+    return LeastSquares(solution.squeeze(-1) if vector else solution, residuals, rank, Tensor(values))
 
 
 def multi_dot(tensors: Sequence[Tensor]) -> Tensor:

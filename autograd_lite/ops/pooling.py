@@ -11,6 +11,7 @@ import numpy as np
 from ..kernels import pool
 from ..tensor import Tensor
 from .arithmetic import where as choose
+from .creation import zeros
 from .primitive import primitive
 
 Ints = tuple[int, ...]
@@ -373,6 +374,70 @@ def _adaptive_avg_function(axes: int) -> Callable[..., Tensor]:
     """)  # fmt: skip
 
 
+def _unpool_function(axes: int) -> Callable[..., Tensor]:
+    op = f"max_unpool{axes}d"
+
+    def max_unpool(
+        input: Tensor,
+        indices: Tensor,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+        output_size: Sequence[int] | None = None,
+    ) -> Tensor:
+        _check(op, input, axes)
+        if input._data.shape != indices._data.shape:
+            raise RuntimeError(
+                f"{op}: Expected shape of indices to be same as that of the input tensor, {input._data.shape}, but got "
+                f"indices tensor with shape: {indices._data.shape}"
+            )
+        window = extents(op, "kernel_size", kernel_size, axes)
+        step = window if stride is None or stride == [] else extents(op, "stride", stride, axes)
+        edge = extents(op, "padding", padding, axes)
+        lead, small = input._data.shape[:-axes], input._data.shape[-axes:]
+        plain = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(small, step, edge, window, strict=True))
+        size = plain if output_size is None else tuple(output_size)[-axes:]
+        if len(size) != axes or any(not n - s < given < n + s for n, s, given in zip(plain, step, size, strict=True)):
+            raise ValueError(f"{op}: output_size {size} should be within the stride {step} of {plain}")
+        places = indices._data
+        total = int(np.prod(size))
+        if places.size and not (places.min() >= 0 and places.max() < total):
+            raise RuntimeError(f"{op}: Found an invalid max index: {places.max()} (output volume is {size})")
+        flat = zeros(*lead, total, dtype=input.dtype)
+        return flat.scatter(-1, indices.flatten(-axes), input.flatten(-axes)).unflatten(-1, size)
+
+    return _described(max_unpool, op, axes, f"""The elements that `max_pool{axes}d` found, back in their places among zeros.
+
+    Parameters
+    ----------
+    input, indices : Tensor, ([N,] C, {_names(axes)})
+        What ``max_pool{axes}d(..., return_indices=True)`` gave.
+    kernel_size, stride, padding : int or tuple of {axes} ints
+        As it was called.
+    output_size : sequence of int, optional
+        The size before pooling, where several give the same.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes differ, or an index lies outside.
+    ValueError
+        If `output_size` cannot have been.
+
+    Notes
+    -----
+    Gradient: that of the places taken.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> x = ag.tensor([1.0, 5.0, 2.0, 3.0]).reshape(1, {", ".join(["1"] * (axes - 1))}{", " if axes > 1 else ""}4)
+    >>> y, places = ag.nn.functional.max_pool{axes}d(x, {_last(axes)}, return_indices=True)
+    >>> ag.nn.functional.{op}(y, places, {_last(axes)}).flatten()
+    tensor([0., 5., 0., 3.])
+    """)  # fmt: skip
+
+
 def _names(axes: int) -> str:
     return ", ".join(["D", "H", "W"][3 - axes :]) if axes > 1 else "L"
 
@@ -388,6 +453,7 @@ def _described(function: Callable[..., Any], op: str, axes: int, doc: str) -> Ca
 
 
 max_pool1d, max_pool2d, max_pool3d = map(_max_function, (1, 2, 3))
+max_unpool1d, max_unpool2d, max_unpool3d = map(_unpool_function, (1, 2, 3))
 avg_pool1d, avg_pool2d, avg_pool3d = map(_avg_function, (1, 2, 3))
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_function, (1, 2, 3))
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_function, (1, 2, 3))

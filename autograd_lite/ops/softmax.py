@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import memory
 from ..kernels import softmax as kernels
 from ..tensor import Tensor, method
+from .arithmetic import clamp
+from .creation import zeros_like
 from .elementwise import cast
-from .pointwise import exp
+from .pointwise import exp, log
 from .primitive import primitive
 from .reduction import sum
 from .shape import data_of, numpy_names
@@ -109,3 +112,37 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 method(softmax)
 method(log_softmax)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """``softmax((logits + noise) / tau)``, the noise drawn from Gumbel's distribution: a soft draw of a category.
+
+    Jang, Gu and Poole, "Categorical reparameterization with Gumbel-softmax" (2017).
+
+    Parameters
+    ----------
+    logits : Tensor
+        Logarithms of the probabilities, up to a constant.
+    tau : float
+        The temperature.
+    hard : bool
+        Give ones and zeros, with the gradient of the soft draw.
+    eps : float
+        Accepted for PyTorch's sake, where it has no effect either.
+    dim : int
+        The dimension of the categories.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.nn.functional.gumbel_softmax(ag.zeros(3, 4), hard=True).sum(-1)
+    tensor([1., 1., 1.])
+    """
+    waited = Tensor(memory.empty(logits._data.shape, logits._data.dtype)).exponential_()
+    noise = -log(clamp(waited, min=float(np.finfo(logits._data.dtype).tiny)))
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    value = soft.detach()
+    ones = zeros_like(value).scatter(dim, value.argmax(dim, keepdim=True), 1.0)
+    return ones - value + soft

@@ -233,6 +233,75 @@ def shuffle(draw: Draw) -> Trial:
     return Trial("PixelShuffle", {"upscale_factor": r}, [rng.standard_normal((2, channels * r * r, h, w))], reference)
 
 
+def unshuffle(draw: Draw) -> Trial:
+    rng, r = generator(draw), draw(st.integers(1, 3))
+    h, w = each(draw, 2, 1, 3)
+
+    def reference(x: Any) -> Any:
+        out = np.zeros((*x.shape[:-3], x.shape[-3] * r * r, h, w), x.dtype)
+        for c, i, j in np.ndindex(*x.shape[-3:]):
+            out[..., c * r * r + i % r * r + j % r, i // r, j // r] = x[..., c, i, j]
+        return out
+
+    return Trial("PixelUnshuffle", {"downscale_factor": r}, [rng.standard_normal((2, 2, h * r, w * r))], reference)
+
+
+def columns_of(h: int, w: int, kh: int, kw: int, stride: int, padding: int) -> list[tuple[int, int]]:
+    """The upper left corners of the windows."""
+    rows, columns = (range(-padding, n + padding - k + 1, stride) for n, k in ((h, kh), (w, kw)))
+    return [(i, j) for i in rows for j in columns]
+
+
+def _windows(draw: Draw) -> tuple[Any, ...]:
+    (kh, kw), stride, padding = each(draw, 2, 1, 3), draw(st.integers(1, 2)), draw(st.integers(0, 1))
+    h, w = (k + draw(st.integers(0, 3)) for k in (kh, kw))
+    return h, w, kh, kw, stride, padding
+
+
+def unfolded(draw: Draw) -> Trial:
+    rng, (h, w, kh, kw, stride, padding) = generator(draw), _windows(draw)
+
+    def reference(x: Any) -> Any:
+        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        corners = columns_of(h, w, kh, kw, stride, padding)
+        parts = [x[:, :, i + padding : i + padding + kh, j + padding : j + padding + kw] for i, j in corners]
+        return np.stack([p.reshape(len(x), -1) for p in parts], -1)
+
+    options = {"kernel_size": (kh, kw), "stride": stride, "padding": padding}
+    return Trial("Unfold", options, [rng.standard_normal((2, 2, h, w))], reference)
+
+
+def folded(draw: Draw) -> Trial:
+    rng, (h, w, kh, kw, stride, padding) = generator(draw), _windows(draw)
+    corners = columns_of(h, w, kh, kw, stride, padding)
+
+    def reference(x: Any) -> Any:
+        out = np.zeros((len(x), 2, h + 2 * padding, w + 2 * padding), x.dtype)
+        for k, (i, j) in enumerate(corners):
+            out[:, :, i + padding : i + padding + kh, j + padding : j + padding + kw] += x[..., k].reshape(-1, 2, kh, kw)
+        return out[:, :, padding : padding + h, padding : padding + w]
+
+    options = {"output_size": (h, w), "kernel_size": (kh, kw), "stride": stride, "padding": padding}
+    return Trial("Fold", options, [rng.standard_normal((2, 2 * kh * kw, len(corners)))], reference)
+
+
+def unpooling(axes: int) -> Any:
+    def trial(draw: Draw) -> Trial:
+        rng, window, extents = generator(draw), draw(st.integers(1, 2)), each(draw, axes, 1, 3)
+        size = tuple(n * window for n in extents)
+        count = math.prod(extents)
+        places = np.stack([rng.permutation(math.prod(size))[:count] for _ in range(2)]).reshape(1, 2, *extents)
+
+        def reference(x: Any, places: Any) -> Any:
+            out = np.zeros((1, 2, math.prod(size)), x.dtype)
+            np.put_along_axis(out, places.reshape(1, 2, -1), x.reshape(1, 2, -1), -1)
+            return out.reshape(1, 2, *size)
+
+        return Trial(f"MaxUnpool{axes}d", {"kernel_size": window}, [rng.standard_normal(places.shape), places], reference)
+
+    return trial
+
+
 for axes in (1, 2, 3):
     LAYERS[f"Conv{axes}d"] = convolution(axes)
     LAYERS[f"ConvTranspose{axes}d"] = transposed(axes)
@@ -250,4 +319,9 @@ for name in ("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"):
     LAYERS[name] = upsampling(name)
 LAYERS["LocalResponseNorm"] = st.composite(local_response)()
 LAYERS["GroupNorm"] = st.composite(group_norm)()
+LAYERS["PixelUnshuffle"] = st.composite(unshuffle)()
+LAYERS["Unfold"] = st.composite(unfolded)()
+LAYERS["Fold"] = st.composite(folded)()
+for axes in (1, 2, 3):
+    LAYERS[f"MaxUnpool{axes}d"] = st.composite(unpooling(axes))()
 LAYERS["PixelShuffle"] = st.composite(shuffle)()

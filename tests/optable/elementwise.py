@@ -102,6 +102,7 @@ unary("expm1", np.expm1)
 unary("log", np.log, (0.2, 4.0))
 unary("log2", np.log2, (0.2, 4.0))
 unary("log10", np.log10, (0.2, 4.0))
+ROWS.append(OpInfo("logit", lambda x, eps=None: np.log(x / (1 - x)), [S(F(4, lo=0.1, hi=0.9)), S(F(2, 3, lo=0.3, hi=0.7), eps=0.2), S(F(3, lo=0.2, hi=0.8), 1e-6)]))
 unary("log1p", np.log1p, (-0.7, 3.0))
 binary("logaddexp", either(np.logaddexp, lambda x, y: np.log(np.exp(x) + np.exp(y))))
 binary("xlogy", either(lambda x, y: np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y)), lambda x, y: x * np.log(y)),

@@ -16,6 +16,8 @@ def row(name: str, ref: Callable[..., Any], samples: list[S], **more: Any) -> No
     ROWS.append(OpInfo(name, ref, samples, **more))
 
 
+row("isin", np.isin, [S(I(2, 3, hi=5), np.array([1, 3])), S(I(4, hi=5), I(6, hi=3)), S(I(4, hi=5), np.array([2]), invert=True)], differentiable=False)
+
 # x[index] and x[index] = value
 
 A = np.array

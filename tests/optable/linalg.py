@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .opinfo import Bad, F, I, OpInfo, S
+from .opinfo import Bad, F, I, OpInfo, S, absolute
 
 ROWS: list[OpInfo] = []
 
@@ -87,6 +87,8 @@ row("linalg.matrix_power", lambda x, n: np.linalg.matrix_power(well_ref(x), n), 
 row("linalg.multi_dot", lambda xs: np.linalg.multi_dot(xs), [S([F(2, 3), F(3, 4), F(4, 2)]), S([F(3), F(3, 2)]), S([F(2, 3), F(3, 2), F(2, 5), F(5)])])
 row("linalg.vecdot", lambda x, y, dim=-1: np.sum(x * y, dim), [S(F(4), F(4)), S(F(2, 3), F(3)), S(F(2, 3), F(2, 3), dim=0)])
 row("linalg.cross", lambda x, y, *, dim=-1: np.cross(x, y), [S(F(3), F(3)), S(F(2, 3), F(2, 3))])
+row("linalg.lstsq", lambda x, y: np.linalg.inv(x.swapaxes(-1, -2) @ x) @ x.swapaxes(-1, -2) @ y, [S(F(4, 2, lo=0.5), F(4, 3)), S(F(4, 2, lo=0.5), F(4))],
+    op=lambda p, x, y: p.linalg.lstsq(x, y).solution, **LOOSE)  # fmt: skip
 row("linalg.pinv", lambda x: np.linalg.inv(x.swapaxes(-1, -2) @ x) @ x.swapaxes(-1, -2), [S(F(4, 2, lo=0.5))], **LOOSE)
 row("linalg.matrix_norm", lambda x, ord="fro", dim=(-2, -1), keepdim=False: np.linalg.norm(x, ord, dim, keepdim),
     [S(F(3, 4)), S(F(3, 4), 1), S(F(3, 4), -1), S(F(3, 4), float("inf")), S(F(2, 3, 2), "fro", (0, 1), True), S(F(3, 4), 2), S(F(3, 4), "nuc"), S(F(3, 3), -2)],
@@ -131,3 +133,34 @@ row("linalg.matrix_rank", np.linalg.matrix_rank, [S(F(3, 3)), S(np.ones((3, 3)))
 row("addr", lambda b, x, y, *, beta=1, alpha=1: beta * b + alpha * x[:, None] * y, [S(F(2, 3), F(2), F(3)), S(F(2, 3), F(2), F(3), beta=0.5, alpha=2.0)])
 row("addbmm", lambda b, x, y, *, beta=1, alpha=1: beta * b + alpha * np.sum(x @ y, 0), [S(F(2, 4), F(3, 2, 3), F(3, 3, 4)), S(F(2, 4), F(3, 2, 3), F(3, 3, 4), alpha=-1.5)])
 row("linalg.cholesky", cholesky, SQUARE, op=lambda p, x: p.linalg.cholesky(positive(p, x)), **LOOSE)
+
+# Distances and statistics
+
+
+def distances(x: Any, y: Any, p: float = 2.0) -> Any:
+    gaps = x[..., :, None, :] - y[..., None, :, :]
+    return np.sum(absolute(gaps) ** p, -1) ** (1 / p)
+
+
+def covariance(x: Any, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    rows, w = np.atleast_2d(x), np.ones(x.shape[-1])
+    w = w if fweights is None else w * fweights
+    w = w if aweights is None else w * aweights
+    gaps = rows - np.sum(rows * w, 1, keepdims=True) / np.sum(w)
+    lost = correction * (1 if aweights is None else np.sum(w * aweights) / np.sum(w))
+    result = (gaps * w) @ gaps.T / (np.sum(w) - lost)
+    return result if x.ndim == 2 else result[0, 0]
+
+
+def correlation(x: Any) -> Any:
+    c = covariance(x)
+    return c / np.sqrt(np.outer(np.diag(c), np.diag(c)))
+
+
+row("cdist", distances, [S(F(3, 2), F(4, 2)), S(F(2, 3, 2), F(4, 2)), S(F(3, 2), F(2, 2), 1.0), S(F(2, 3), F(3, 3), p=3.0)],
+    errors=[Bad(RuntimeError, S(F(3), F(2, 3)), ""), Bad(RuntimeError, S(F(2, 3), F(2, 2)), "")])  # fmt: skip
+row("dist", lambda x, y, p=2.0: np.sum(absolute(x - y) ** p) ** (1 / p), [S(F(3), F(3)), S(F(2, 3), F(3)), S(F(3), F(3), 1.0)])
+row("cov", covariance, [S(F(2, 5)), S(F(4)), S(F(3, 4), correction=0), S(F(2, 3), fweights=np.array([1, 2, 2])),
+    S(F(2, 3), aweights=F(3, lo=0.5, grad=False)), S(F(2, 3), fweights=np.array([3, 1, 2]), aweights=F(3, lo=0.5, grad=False))],
+    errors=[Bad(RuntimeError, S(F(2, 2, 2)), ""), Bad(RuntimeError, S(F(2, 3), fweights=np.array([1, 2])), "")])  # fmt: skip
+row("corrcoef", correlation, [S(F(3, 5)), S(F(2, 4))], **LOOSE)

@@ -456,6 +456,22 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 
 row("local_response_norm", local_response_norm, [S(F(2, 4, 3), 3), S(F(1, 5, 2, 2), 2, alpha=0.5, beta=0.6, k=2.0)])
 
+
+
+def unpooled(x: Any, places: Any, window: int, output_size: Any = None) -> Any:
+    axes = x.ndim - 2
+    size = output_size or tuple(n * window for n in x.shape[2:])
+    out = np.zeros((*x.shape[:2], math.prod(size)), x.dtype)
+    np.put_along_axis(out, places.reshape(*x.shape[:2], -1), x.reshape(*x.shape[:2], -1), -1)
+    return out.reshape(*x.shape[:2], *size) if axes else out
+
+
+row("max_unpool1d", unpooled, [S(F(1, 2, 2), np.array([[[1, 2], [0, 3]]]), 2), S(F(1, 1, 2), np.array([[[1, 4]]]), 2, output_size=(5,))],
+    errors=[Bad(RuntimeError, S(F(1, 1, 2), np.array([[[1, 9]]]), 2), ""), Bad(RuntimeError, S(F(1, 1, 2), np.array([[[1]]]), 2), ""),
+            Bad(ValueError, S(F(1, 1, 2), np.array([[[1, 2]]]), 2, output_size=(9,)), "")])  # fmt: skip
+row("max_unpool2d", unpooled, [S(F(1, 2, 1, 2), np.array([[[[5, 3]], [[0, 6]]]]), 2)])
+row("max_unpool3d", unpooled, [S(F(1, 1, 1, 1, 2), np.array([[[[[5, 15]]]]]), 2)])
+
 # Resizing
 
 
