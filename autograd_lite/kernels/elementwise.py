@@ -25,7 +25,7 @@ SPAN = 16384
 """Elements that one thread takes at a time."""
 SERIAL_BELOW = 32768
 """Below so many elements a second thread costs more than it brings."""
-SMALL = 8192
+SMALL = memory.POOLED_FROM // 8
 """Below so many elements the pool of buffers is not asked."""
 
 _empty = np.empty
