@@ -278,3 +278,32 @@ def test_the_same_as_pytorch(case: str, rng: np.random.Generator) -> None:
         results.append([t.detach().numpy() for t in outs] + [t.grad.numpy() for t in [*made, *module.parameters()]])
     for got, wanted in zip(*results, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+# Sequences of different lengths
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding_of_sequences(batch_first: bool, side: str, rng: np.random.Generator) -> None:
+    parts = [leaf(rng, n, 2) for n in (3, 1, 4, 0)]
+    padded = nn.utils.rnn.pad_sequence(parts, batch_first, -1.0, padding_side=side)
+    expected = np.full((4, 4, 2), -1.0)
+    for row, part in zip(expected, parts):
+        n = len(part)
+        row[(slice(n) if side == "right" else slice(4 - n, 4))] = part.detach().numpy()
+    np.testing.assert_array_equal(padded.detach().numpy(), expected if batch_first else expected.swapaxes(0, 1))
+    (padded * padded).sum().backward()
+    for part in parts:
+        np.testing.assert_allclose(part.grad.numpy(), 2 * part.detach().numpy())
+    if side == "right":
+        for got, part in zip(nn.utils.rnn.unpad_sequence(padded, [3, 1, 4, 0], batch_first), parts):
+            assert got.tolist() == part.tolist()
+
+
+def test_padding_refuses_what_does_not_fit() -> None:
+    for bad in ([], [ag.ones(2, 3), ag.ones(2, 2)], [ag.ones(())]):
+        with pytest.raises(RuntimeError, match="pad_sequence"):
+            nn.utils.rnn.pad_sequence(bad)
+    with pytest.raises(RuntimeError, match="padding_side"):
+        nn.utils.rnn.pad_sequence([ag.ones(1)], padding_side="top")

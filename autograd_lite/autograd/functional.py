@@ -137,8 +137,17 @@ def jvp(
     return _unwrap(_detach(outputs, create_graph), one), _unwrap(_detach(results, create_graph), one)
 
 
-def jacobian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False) -> Any:
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """The Jacobian of `func`: for each output and input a tensor of shape ``output.shape + input.shape``.
+
+    `vectorize` and `strategy` are accepted for PyTorch's sake: there, they change the time it takes, not the result.
 
     Examples
     --------
@@ -184,8 +193,17 @@ def _stack(rows: list[Tensor]) -> Tensor:
     return total
 
 
-def hessian(func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False) -> Any:
+def hessian(
+    func: Callable[..., Any],
+    inputs: Tensors,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """The second derivatives of a function with a single number as its value.
+
+    `vectorize` and `outer_jacobian_strategy` are accepted as `jacobian` accepts them.
 
     Examples
     --------

@@ -406,7 +406,7 @@ def _unpool_function(axes: int) -> Callable[..., Tensor]:
         flat = zeros(*lead, total, dtype=input.dtype)
         return flat.scatter(-1, indices.flatten(-axes), input.flatten(-axes)).unflatten(-1, size)
 
-    return _described(max_unpool, op, axes, f"""The elements that `max_pool{axes}d` found, back in their places among zeros.
+    return _described(max_unpool, op, axes, f"""What `max_pool{axes}d` found, back in its places among zeros.
 
     Parameters
     ----------

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..kernels import optimizer as kernels
-from ..ops.joining import cat
-from ..tensor import Tensor
+from ...kernels import optimizer as kernels
+from ...ops.joining import cat
+from ...tensor import Tensor
 
 
 def _listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
