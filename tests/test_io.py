@@ -477,6 +477,31 @@ def test_bad_npz(tmp_path):
         load(complexes)
 
 
+def npy(array, version=(1, 0)):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=version)
+    return file.getvalue()
+
+
+def test_other_forms_of_npz():
+    found = load(zip_of(**{"a.npy": npy(np.arange(3.0), (2, 0))}))
+    np.testing.assert_array_equal(found["a"]._data, np.arange(3.0))
+    with pytest.raises(RuntimeError, match=r"npy version \(3, 0\) is not supported"):
+        load(zip_of(**{"a.npy": npy(np.ones(2), (3, 0))}))
+    with pytest.raises(RuntimeError, match="booleans other than 0 and 1"):
+        load(zip_of(**{"a.npy": npy(np.ones(1, bool))[:-1] + b"\x07"}))
+    twice, packed = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(twice, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a.npy", npy(np.ones(2)))
+        archive.writestr("a.npy", npy(np.ones(2)))
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.npy", npy(np.ones(2)))
+    for file, words in ((twice, "occurs twice"), (packed, "compressed in an unusual way")):
+        file.seek(0)
+        with pytest.raises(RuntimeError, match=words):
+            load(file)
+
+
 def test_missing_file_and_directory(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nothing")

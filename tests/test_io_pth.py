@@ -272,6 +272,19 @@ def test_bad_archives(case):
         load(file)
 
 
+@pytest.mark.parametrize(
+    ("program", "wanted"),
+    [
+        (b"(" + number(1) + number(2) + b"l.", [1, 2]),
+        (b"(" + text("a") + number(1) + b"d.", {"a": 1}),
+        (b"(l.", []),
+        (b"(" + number(3) + b"t.", (3,)),
+    ],
+)
+def test_opcodes_of_old_pickles(program, wanted):
+    assert load(archive(program)) == wanted
+
+
 def test_truncated_and_damaged_archives():
     raw = archive(b"}" + text("a") + tensor() + b"s.").getvalue()
     for cut in range(4, len(raw), 7):
