@@ -93,6 +93,8 @@ from .random import (
 )
 from .printing import set_printoptions
 from .tensor import Size, Tensor, device
+from . import accelerator
+from . import backends
 from . import cuda
 from . import datasets
 from . import io
@@ -114,13 +116,13 @@ int = int32
 short = int16
 
 __all__ = [
-    "Generator", "LinAlgError", "Size", "Tensor", "autograd", "bool", "cuda", "datasets", "default_generator",
-    "device", "double", "dtype", "enable_grad", "float", "float32", "float64", "get_default_dtype", "get_num_threads",
-    "get_rng_state", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "inverse", "io",
-    "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load", "logdet", "long", "manual_seed",
-    "e", "inf", "nan", "newaxis", "nn", "pi",
-    "no_grad", "optim", "save", "seed", "set_default_dtype", "set_grad_enabled", "set_num_threads",
-    "set_printoptions", "set_rng_state", "short", "uint8", "utils",
+    "Generator", "LinAlgError", "Size", "Tensor", "accelerator", "autograd", "backends", "bool", "cuda", "datasets",
+    "default_generator", "device", "double", "dtype", "e", "enable_grad", "float", "float32", "float64",
+    "get_default_dtype", "get_num_threads", "get_rng_state", "inf", "inference_mode", "initial_seed", "int", "int16",
+    "int32", "int64", "int8", "inverse", "io", "is_grad_enabled", "is_inference_mode_enabled", "linalg", "load",
+    "logdet", "long", "manual_seed", "nan", "newaxis", "nn", "no_grad", "optim", "pi", "save", "seed",
+    "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_printoptions", "set_rng_state", "short", "uint8",
+    "utils",
 ]  # fmt: skip
 __all__ += _activation.__all__
 __all__ += _arithmetic.__all__

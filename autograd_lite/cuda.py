@@ -40,3 +40,19 @@ def manual_seed_all(seed: int) -> None:
     >>> import autograd_lite as ag
     >>> ag.cuda.manual_seed_all(0)
     """
+
+
+manual_seed = manual_seed_all
+
+
+def empty_cache() -> None:
+    """Does nothing: there is no device that keeps memory.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.cuda.empty_cache()
+    """
+
+
+synchronize = empty_cache

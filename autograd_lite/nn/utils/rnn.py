@@ -72,4 +72,5 @@ def unpad_sequence(
     [tensor([1, 2, 3]), tensor([4])]
     """
     rows = padded_sequences.unbind(0 if batch_first else 1)
-    return [row[: int(length)] for row, length in zip(rows, lengths, strict=True)]
+    counts = lengths.tolist() if isinstance(lengths, Tensor) else lengths
+    return [row[:count] for row, count in zip(rows, counts, strict=True)]
