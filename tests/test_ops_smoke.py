@@ -419,3 +419,20 @@ def test_forms_of_shapes_and_ranges():
         ag.arange()
     for drawn in (ag.randint(high=5, size=(9,)), ag.randint(5, size=(9,)), ag.randint(low=0, high=5, size=(9,))):
         assert drawn.shape == (9,) and 0 <= drawn.min() <= drawn.max() < 5
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "matmul"])
+def test_results_written_into_a_tensor(name):
+    x, y = ag.tensor([[1.0, 2.0], [3.0, 4.0]]), ag.tensor([[5.0, 6.0], [7.0, 8.0]])
+    function, out = getattr(ag, name), ag.zeros(2, 2)
+    assert function(x, y, out=out) is out and ag.equal(out, function(x, y))
+    before = out.clone()
+    for wrong, message in ((ag.zeros(3), "shape"), (ag.zeros(2, 2, dtype=ag.int64), "cast")):
+        with pytest.raises(RuntimeError, match=message):
+            function(x, y, out=wrong)
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        function(x.clone().requires_grad_(), y, out=out)
+    assert ag.equal(out, before)
+    with ag.no_grad():
+        function(x.clone().requires_grad_(), y, out=out)
+    assert not out.requires_grad

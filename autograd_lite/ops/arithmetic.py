@@ -16,16 +16,16 @@ from ..tensor import Tensor, method
 from . import pointwise
 from .comparison import attach_operators
 from .elementwise import FUNCTIONS, ElementwisePrimitive, cast, check_broadcast, common, constant, is_number
-from .inplace import inplace
+from .inplace import inplace, into
 
 __all__ = [
     "absolute", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "clamp", "clip", "div", "divide", "fill", "floor_divide", "lerp", "logit", "multiply", "nan_to_num",
-    "negative", "pow", "round", "rsub", "sub", "subtract", "where",
+    "arctanh", "clamp", "clip", "div", "divide", "fill", "floor_divide", "lerp", "logit", "mul", "multiply",
+    "nan_to_num", "negative", "pow", "round", "rsub", "sub", "subtract", "where",
 ]  # fmt: skip
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``.
 
     Parameters
@@ -34,6 +34,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         Of shapes that broadcast together.
     alpha : number
         The factor of `other`.
+    out : Tensor, optional
+        Where the result is written; not differentiable.
 
     Returns
     -------
@@ -55,10 +57,40 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ag.add(ag.tensor([1.0, 2.0]), ag.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
+    if out is not None:
+        return into("add", out, lambda x, y: add(x, y, alpha=alpha), input, other)
     return pointwise.add(input, other if alpha == 1 else pointwise.mul(other, alpha))
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+def mul(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """The product.
+
+    Parameters
+    ----------
+    input, other : Tensor or number
+        Of shapes that broadcast together.
+    out : Tensor, optional
+        Where the result is written; not differentiable.
+
+    Raises
+    ------
+    RuntimeError
+        If the shapes do not broadcast.
+
+    Notes
+    -----
+    Gradient: ``g * other`` and ``g * input``.
+
+    Examples
+    --------
+    >>> import autograd_lite as ag
+    >>> ag.mul(ag.tensor([1.0, 2.0]), 10)
+    tensor([10., 20.])
+    """
+    return pointwise.mul(input, other) if out is None else into("mul", out, pointwise.mul, input, other)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``; see `add`.
 
     Examples
@@ -72,6 +104,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
             "sub: Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
             "mask, use the `~` or `logical_not()` operator instead."
         )
+    if out is not None:
+        return into("sub", out, lambda x, y: sub(x, y, alpha=alpha), input, other)
     return pointwise.sub(input, other if alpha == 1 else pointwise.mul(other, alpha))
 
 
@@ -87,7 +121,9 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return sub(other, input, alpha=alpha)
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(
+    input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
     """The quotient.
 
     Parameters
@@ -115,6 +151,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     >>> ag.div(ag.tensor([7, -7]), 2, rounding_mode="floor")
     tensor([ 3, -4])
     """
+    if out is not None:
+        return into("div", out, lambda x, y: div(x, y, rounding_mode=rounding_mode), input, other)
     if rounding_mode is None:
         return pointwise.true_divide(input, other)
     if rounding_mode not in ("trunc", "floor"):
@@ -498,7 +536,7 @@ method(_accumulate)
 method(inplace(_copy, "copy_"), name="copy_")
 method(inplace(lambda self: fill(self, 0), "zero_"), name="zero_")
 
-subtract, multiply, divide, negative, absolute = sub, pointwise.mul, div, pointwise.neg, pointwise.abs
+subtract, multiply, divide, negative, absolute = sub, mul, div, pointwise.neg, pointwise.abs
 arcsin, arccos, arctan, arctan2 = pointwise.asin, pointwise.acos, pointwise.atan, pointwise.atan2
 arcsinh, arccosh, arctanh = pointwise.asinh, pointwise.acosh, pointwise.atanh
 for _name, _function in {

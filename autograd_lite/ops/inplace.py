@@ -257,3 +257,24 @@ def _directly(kernel: Any, x: Tensor, args: tuple[Any, ...]) -> bool:
     kernel.loop(flat, *[a._data.ravel() for a in operands], flat)
     x._bump()
     return True
+
+
+def into(op: str, out: Tensor, function: Callable[..., Tensor], *operands: Any) -> Tensor:
+    """The result of `function`, written into `out`: PyTorch's ``out=``, which cannot be differentiated.
+
+    Raises
+    ------
+    RuntimeError
+        If an operand or `out` is recorded, or if shape or dtype do not fit; nothing has been written then.
+    """
+    if state.enabled and any(isinstance(t, Tensor) and t.requires_grad for t in (out, *operands)):
+        raise RuntimeError(
+            f"{op}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    result = function(*operands)
+    if result._data.shape != out._data.shape:
+        raise RuntimeError(f"{op}(): out has shape {out._data.shape}, but the result {result._data.shape}")
+    if not dtypes.can_cast(result._data.dtype, out._data.dtype):
+        raise RuntimeError(f"{op}(): result type {result.dtype!r} can't be cast to the output type {out.dtype!r}")
+    return out.copy_(result)

@@ -12,7 +12,7 @@ from ..kernels import discrete
 from ..kernels import gemm as products
 from ..tensor import Tensor, method
 from .elementwise import check_broadcast
-from .inplace import inplace
+from .inplace import inplace, into
 from .primitive import PrimitiveNode, expand_to, primitive, refuse_inference
 from .rearrange import roll
 from .reduction import sum
@@ -152,7 +152,7 @@ def _batched(op: str, a: Tensor, b: Tensor) -> Tensor:
     return _bmm(a, b)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product; ``@``.
 
     Parameters
@@ -160,6 +160,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     input, other : Tensor
         Of shapes (n,) or (..., m, k) and (n,) or (..., k, n), and of one dtype. The batch dimensions broadcast.
         A 1-D tensor is a row on the left and a column on the right, and its dimension vanishes.
+    out : Tensor, optional
+        Where the result is written; not differentiable.
 
     Returns
     -------
@@ -181,18 +183,20 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> ag.tensor([[1.0, 2.0], [3.0, 4.0]]) @ ag.tensor([1.0, 10.0])
     tensor([21., 43.])
     """
+    if out is not None:
+        return into("matmul", out, matmul, input, other)
     try:
         a, b = input._data, other._data
         plain = a.ndim == 2 == b.ndim and a.dtype is b.dtype and a.dtype.char in "fd" and a.shape[1] == b.shape[0]
     except AttributeError:
         plain = False
     if plain:
-        out = Tensor(products.gemm(a, b))
+        made = Tensor(products.gemm(a, b))
         if state.enabled:
-            _record(out, input, other)
+            _record(made, input, other)
         elif state.inference:
-            out._inference = True
-        return out
+            made._inference = True
+        return made
     return _matmul(input, other)
 
 

@@ -12,7 +12,7 @@ from .elementwise import binary, unary
 __all__ = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos",
     "cosh", "erf", "erfc", "exp", "exp2", "expm1", "floor", "fmax", "fmin", "fmod", "frac", "hypot",
-    "log", "log10", "log1p", "log2", "logaddexp", "maximum", "minimum", "mul", "neg", "reciprocal",
+    "log", "log10", "log1p", "log2", "logaddexp", "maximum", "minimum", "neg", "reciprocal",
     "remainder", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh",
     "true_divide", "trunc", "xlogy",
 ]  # fmt: skip
