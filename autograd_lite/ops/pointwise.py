@@ -77,7 +77,7 @@ sign = unary(
     doc="-1, 0 or 1 by the sign.",
     example=("ag.sign(ag.tensor([3.0, 0.0, -2.0]))", "tensor([ 1.,  0., -1.])"))
 reciprocal = unary(
-    "reciprocal", "1 / x", "times(g, -out * out)",
+    "reciprocal", "1 / x", "-times(times(g, out), out)",
     doc="One divided by the input.",
     example=("ag.reciprocal(ag.tensor([2.0, 4.0]))", "tensor([0.5000, 0.2500])"))
 square = unary(
@@ -93,7 +93,7 @@ sqrt = unary(
     doc="The square root.",
     example=("ag.sqrt(ag.tensor([4.0, 9.0]))", "tensor([2., 3.])"))
 rsqrt = unary(
-    "rsqrt", "1 / sqrt(x)", "times(g, -0.5 * out * out * out)",
+    "rsqrt", "1 / sqrt(x)", "-0.5 * times(times(times(g, out), out), out)",
     doc="One divided by the square root.",
     example=("ag.rsqrt(ag.tensor([4.0, 16.0]))", "tensor([0.5000, 0.2500])"))
 # The same as powers: they keep their input, so that `std = var ** 0.5; std += eps` may change the output.
