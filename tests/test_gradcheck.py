@@ -183,3 +183,42 @@ def test_reference_derivatives() -> None:
     np.testing.assert_allclose(close, np.cos(x) * v, rtol=1e-10)
     with pytest.raises(Kink):
         five_point(lambda a: [np.abs(a[0])], [np.array([1e-4])], [np.array([1.0])])
+
+
+def test_gradcheck_beside_outputs_without_a_gradient(x: ag.Tensor) -> None:
+    assert ag.autograd.gradcheck(lambda t: (t * t, t.argmax(), t.detach() * 0), x)
+    assert ag.autograd.gradgradcheck(lambda t: t.exp(), x, grad_outputs=ag.ones(3, 2, dtype=ag.float64, requires_grad=True))
+
+
+def test_gradcheck_notices_what_else_may_go_wrong(x: ag.Tensor) -> None:
+    kept: list[ag.Tensor] = []
+
+    def scribbles(g: ag.Tensor, t: ag.Tensor) -> ag.Tensor:
+        kept[-1]._data[...] += 1e-4
+        return 2 * t * g
+
+    def remembered(t: ag.Tensor) -> ag.Tensor:
+        out = made(lambda u: u * u, scribbles)(t)
+        kept.append(out)
+        return out
+
+    class Forgetful(Function):
+        """One missing gradient of three is not a gradient of zero here."""
+
+        @staticmethod
+        def forward(ctx: Any, t: ag.Tensor) -> Any:
+            ctx.set_materialize_grads(False)
+            return t * 2, t * 3, t * 4
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            terms = [factor * g for factor, g in zip((2, 3, 4), grads, strict=True) if g is not None]
+            return sum(terms) + (1 if len(terms) == 2 else 0)
+
+    for wrong, words in (
+        (remembered, "changed the output"),
+        (made(lambda t: t * t, lambda g, t: (2 * t * g).float()), "float32"),
+        (Forgetful.apply, "leaving out the gradient of output"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            ag.autograd.gradcheck(wrong, x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import autograd_lite as ag
 from tests.optable import ROWS, checks, only
 from tests.optable.opinfo import OpInfo
 
@@ -45,3 +46,18 @@ ALIKE = {
 def test_same_argument_twice(info: OpInfo, rng: np.random.Generator) -> None:
     for sample in ALIKE[info]:
         checks.same_argument_twice(info, sample.make(rng), rng)
+
+
+@differentiable
+def test_inference_mode(info: OpInfo, rng: np.random.Generator) -> None:
+    """The same values, marked as such."""
+    for sample in info.samples:
+        case = sample.make(rng)
+        plain = checks.run(info, case, checks.as_leaves(case, grad=False))
+        with ag.inference_mode():
+            leaves = checks.as_leaves(case)
+            outs = checks.run(info, case, leaves)
+        for out, wanted in zip(outs, plain, strict=True):
+            np.testing.assert_array_equal(checks.array(out), checks.array(wanted))
+            if isinstance(out, ag.Tensor) and out.is_floating_point() and not any(out is leaf for leaf in leaves):
+                assert not out.requires_grad and out.is_inference(), f"{checks.label(info, sample)}"
