@@ -6,6 +6,7 @@ indexing, ...) lives in `ops` and is attached to the class there by the decorato
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ from .device import CPU, device
 from .printing import format_tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
+ndarray = np.ndarray
 
 
 class Size(tuple[int, ...]):
@@ -36,10 +38,7 @@ class Size(tuple[int, ...]):
     __slots__ = ()
 
     def numel(self) -> int:
-        n = 1
-        for extent in self:
-            n *= extent
-        return n
+        return math.prod(self)
 
     def __repr__(self) -> str:
         return f"autograd_lite.Size([{', '.join(map(str, self))}])"
@@ -64,11 +63,22 @@ class RemovableHandle:
         self.remove()
 
 
+def _array_of(data: Any) -> np.ndarray:
+    """What `Tensor` wraps where it is not given a plain array."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asanyarray(data)
+    if isinstance(data, Tensor):
+        return data._data
+    if isinstance(data, (list, tuple)):
+        return np.array(data, dtypes.get_default_dtype().dtype)
+    raise TypeError(f"Tensor() expects an array or a list, got {type(data).__name__}; see ag.tensor and ag.empty")
+
+
 class Tensor:
     """An n-dimensional array that can record what is computed from it.
 
     Make tensors with `ag.tensor`, `ag.zeros`, `ag.randn`, ...; this constructor wraps a NumPy array as it
-    is, without a copy and without checks.
+    is, without a copy and without checks. A list of numbers becomes a tensor of the default dtype.
 
     Attributes
     ----------
@@ -106,7 +116,9 @@ class Tensor:
 
     __array_priority__ = 1000
 
-    def __init__(self, data: np.ndarray) -> None:
+    def __init__(self, data: Any) -> None:
+        if type(data) is not ndarray:
+            data = _array_of(data)
         self._data = data
         self._counter = [0, 0]  # in-place changes, time of the last; one list per storage, shared by its views
 

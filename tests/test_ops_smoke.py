@@ -386,6 +386,16 @@ def test_numbers_that_do_not_fit_are_refused(make):
         make()
 
 
+def test_the_class_itself_makes_tensors_of_lists():
+    x = ag.Tensor([[1, 2], [3, 4]])
+    assert x.dtype is ag.float32 and x.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    array = np.arange(3.0)
+    assert ag.Tensor(array)._data is array and ag.Tensor(ag.Tensor(array))._data is array
+    for data in (3, None, "12"):
+        with pytest.raises(TypeError, match="expects an array or a list"):
+            ag.Tensor(data)
+
+
 def test_what_is_not_a_number_is_refused():
     for data in (None, [1, None], {}, object()):
         with pytest.raises(RuntimeError, match="infer dtype"):
