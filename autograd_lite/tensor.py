@@ -119,7 +119,7 @@ class Tensor:
     def __init__(self, data: Any) -> None:
         if type(data) is not ndarray:
             data = _array_of(data)
-        self._data = data
+        self._data: np.ndarray = data
         self._counter = [0, 0]  # in-place changes, time of the last; one list per storage, shared by its views
 
     if TYPE_CHECKING:
