@@ -29,7 +29,7 @@ COMMON = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 }
-settings.register_profile("ci", max_examples=2, **COMMON)
+settings.register_profile("ci", max_examples=3, **COMMON)
 settings.register_profile("thorough", max_examples=60, **COMMON)
 settings.load_profile("ci")
 
