@@ -165,6 +165,7 @@ th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #ddd;
 img { max-width: 100%; display: block; margin: 1rem 0 }
 code { background: #f3f3f3; padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere }
 section p { max-width: 46rem; white-space: pre-line }
+section p.command { max-width: none }
 .wide { overflow-x: auto }
 section { margin-top: 3rem; border-top: 3px solid #1f6fb4 }
 pre { background: #f7f7f7; padding: .8rem; overflow-x: auto; font-size: .8rem }
@@ -265,7 +266,8 @@ def introduction(example: str) -> str:
     text = ast.get_docstring(ast.parse(source)) or ""
     paragraphs = [one for one in text.split("\n\n") if not one.startswith("    ")]
     joined = (re.sub(r"\n(?!\* |\d\. )\s*", " ", html.escape(one)) for one in paragraphs)  # items of lists stay apart
-    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", one) for one in joined)
+    listed = (re.sub(r"^\* ", "\N{BULLET} ", one, flags=re.MULTILINE) for one in joined)
+    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", one) for one in listed)
     return "".join(f"<p>{one}</p>" for one in marked)
 
 
@@ -298,7 +300,7 @@ def section(result: Result, introduced: bool) -> str:
     return (
         f'<section id="{one.name}"><h2>{html.escape(one.title)}</h2>'
         f"{'' if introduced else introduction(one.command[0])}<p><strong>{html.escape(figures)}</strong></p>"
-        f"<p><code>{html.escape(ours.command)}</code>, {ours.seconds:.0f} s</p>"
+        f'<p class="command"><code>{html.escape(ours.command)}</code>, {ours.seconds:.0f} s</p>'
         f"<pre>{html.escape(log.strip())}</pre>{pictures}</section>"
     )
 

@@ -59,7 +59,7 @@ def learning_curves(
             axes.annotate(
                 f"{values[-1]:.3g}",
                 (epochs[-1], values[-1]),
-                xytext=(5, 6 if split == above else -6),
+                xytext=(5, 9 if split == above else -3),
                 textcoords="offset points",
                 color=color,
                 va="center",
