@@ -83,6 +83,12 @@ def _upstream(g: Any, divisor: Any, k: int) -> Any:
 # --- targets that are classes ------------------------------------------------------------------------
 
 
+@kernel(internal=True)
+def _add_logarithms(loss: Any, s: Any, w: Any, own: Any, shared: Any) -> None:
+    for k in range(loss.size):
+        loss[k] += log(s[k]) * (own * w[k] + shared)
+
+
 @kernel(reassociate=True, internal=True)
 def _class_lines(
     part: int, x: Any, target: Any, weight: Any, losses: Any, kept: Any, n: int, count: int, ignored: int,
@@ -130,8 +136,7 @@ def _class_lines(
             loss += T(smoothing / n) * rest
         losses[k] = loss
     s, w, loss = kept[size + first : size + last], kept[2 * size + first : 2 * size + last], losses[first:last]
-    for k in range(last - first):
-        loss[k] += log(s[k]) * (T(1 - smoothing) * w[k] + T(smoothing / n * weights))
+    _add_logarithms(loss, s, w, T(1 - smoothing), T(smoothing / n * weights))
 
 
 @kernel

@@ -168,7 +168,7 @@ def _compile(name: str, across: bool) -> Any:
         p_patch="p = ps[o * inner + lo :]" if each else "p0 = ps[0]" if one else "",
     )
     namespace = {**vars(special), "np": np, "parallel_for": parallel_for}
-    made = kernels_from_source(text, namespace, reassociate=True)
+    made = kernels_from_source(text, namespace, reassociate=not across)  # across, every lane has a sum of its own
     return made["across" if across else "along"]
 
 

@@ -55,6 +55,14 @@ def largest(line: Any) -> Any:
 
 
 @kernel(reassociate=True, inline=True)
+def _sum(line: Any) -> Any:
+    s = line.dtype.type(0)
+    for i in range(line.size):
+        s += line[i]
+    return s
+
+
+@kernel(reassociate=True, inline=True)
 def _dot(a: Any, b: Any) -> Any:
     s = a.dtype.type(0)
     for i in range(a.size):
@@ -92,7 +100,11 @@ def _subtract_in_turn(line: Any, m: Any, s: Any, out: Any) -> None:
         out[i] = (line[i] - m) - s
 
 
-@kernel(reassociate=True, internal=True)
+# A loop that writes must not sum as well: LLVM goes through it one by one where two arrays lie close together, and
+# the order of the sum, and its last bit, would depend on the addresses.
+
+
+@kernel(internal=True)
 def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: bool) -> None:
     one = x.dtype.type(1)
     for k in range(part * count, min(x.size // n, (part + 1) * count)):
@@ -101,12 +113,9 @@ def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: boo
         if logarithm:
             _subtract_in_turn(line, m, log(sum_of_exponentials(line, m)), out)
         else:
-            s = x.dtype.type(0)
             for i in range(n):
-                e = exp(line[i] - m)
-                out[i] = e
-                s += e
-            s = one / s
+                out[i] = exp(line[i] - m)
+            s = one / _sum(out)
             for i in range(n):
                 out[i] *= s
 
@@ -184,14 +193,12 @@ def _softmax_across(x: Any, y: Any, scratch: Any, n: int, inner: int, logarithm:
         parallel_for(_softmax_patches, parts, (x, y, scratch, n, inner, width, logarithm))
 
 
-@kernel(reassociate=True, internal=True)
+@kernel(internal=True)
 def _backward_lines(part: int, g: Any, y: Any, dx: Any, n: int, count: int, logarithm: bool) -> None:
     for k in range(part * count, min(y.size // n, (part + 1) * count)):
         gk, yk, out = g[k * n : (k + 1) * n], y[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
         if logarithm:
-            total = y.dtype.type(0)
-            for i in range(n):
-                total += gk[i]
+            total = _sum(gk)
             for i in range(n):
                 out[i] = gk[i] - times(total, exp(yk[i]))
         else:

@@ -193,3 +193,24 @@ def test_same_bits_with_any_number_of_threads(shape, rng):
             arrays += [y, softmax.softmax_backward(g, y, axis), softmax.log_softmax(x, axis)]
         results.append([a.tobytes() for a in arrays])
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.skipif(not JIT, reason="a matter of the compiled loops")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [4, 13, 24, 40])
+def test_bits_do_not_depend_on_addresses(n, dtype, rng):
+    """Arrays close together, in either order, and far apart."""
+    data = rng.normal(size=2 * n).astype(dtype)
+    found = {name: set() for name in ("softmax", "log_softmax", "softmax_backward", "log_softmax_backward")}
+    for gap in (0, 1, 2, 5, 16, 1000):
+        for order in itertools.permutations(range(3)):
+            buffer = np.zeros(3 * (data.size + gap), dtype)
+            places = [i * (data.size + gap) for i in order]
+            x, y, out = (buffer[at : at + data.size] for at in places)
+            for logarithm, name in ((False, "softmax"), (True, "log_softmax")):
+                x[:], y[:] = data, data[::-1]
+                softmax._softmax_along(x, out, n, logarithm)
+                found[name].add(out.tobytes())
+                softmax._backward_along(x, y, out, n, logarithm)
+                found[f"{name}_backward"].add(out.tobytes())
+    assert {name: len(bits) for name, bits in found.items()} == dict.fromkeys(found, 1)
