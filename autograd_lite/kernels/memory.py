@@ -81,11 +81,6 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, block)
 
 
-def empty_like(array: np.ndarray) -> np.ndarray:
-    """An uninitialised C-contiguous array of the shape and dtype of `array`."""
-    return empty(array.shape, array.dtype)
-
-
 def zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """A C-contiguous array of zeros, from the pool if it is large."""
     array = empty(shape, dtype)

@@ -47,7 +47,7 @@ class _ModuleSequence(Module):
         return self._modules[self._name(i)]
 
     def _slice(self, items: list[tuple[str, Any]]) -> Any:
-        return type(self)(*[module for _, module in items])
+        raise NotImplementedError
 
     def __setitem__(self, i: int, module: Module) -> None:
         setattr(self, self._name(i), module)

@@ -97,8 +97,6 @@ class ElementwisePrimitive(Primitive):
         Further inputs: constants of one element (a slope, a bound).
     """
 
-    broadcasts = True
-
     def __init__(
         self,
         name: str,
@@ -121,9 +119,6 @@ class ElementwisePrimitive(Primitive):
         self._by_key: dict[int, Plan] = {}
         for target, text in derivatives.items():
             self.rules.append(self._rule_from(target, text, scalars))
-
-    def forward(self, *arrays: np.ndarray) -> np.ndarray:  # type: ignore[override]
-        return self.kernel(*arrays)
 
     def _rule_from(self, target: str, text: str, scalars: tuple[str, ...]) -> Rule:
         rule = Rule((self.inputs.index(target),))

@@ -205,7 +205,7 @@ def linear_activation(input: Tensor, weight: Tensor, bias: Tensor | None, activa
         fits = False
     if not fits:
         return FUNCTIONS[activation](linear(input, weight, bias))
-    out = Tensor(gemm(x, w.T, bias=None if bias is None else bias._data, activation=activation))
+    out = Tensor(_linear_activation.forward(x, w, None if bias is None else bias._data, activation=activation))
     if state.enabled:
         _record(out, input, weight, bias, activation)
     elif state.inference:

@@ -199,7 +199,6 @@ class Primitive:
         Names of the tensor inputs (the positional parameters of the forward).
     """
 
-    broadcasts = False
     is_view = False
 
     def __init__(self, forward: Callable[..., Any], name: str | None = None) -> None:
@@ -294,17 +293,10 @@ class Primitive:
             for t in saved:
                 if t is not None and t._inference:
                     refuse_inference(self.name)
-        shapes = None
-        if self.broadcasts:
-            shape = out._data.shape
-            for t in tensors:
-                if t._data.shape != shape:
-                    shapes = tuple([t._data.shape for t in tensors])
-                    break
         if plan.shapes:
             parameters = parameters | {name: tensors[i]._data.shape for name, i in plan.shapes}
         inputs = tuple([(t._node or t) if t is not None and t._requires_grad else None for t in tensors])
-        out._node = PrimitiveNode(self, plan, inputs, saved, shapes, parameters or None)
+        out._node = PrimitiveNode(self, plan, inputs, saved, None, parameters or None)
         out._requires_grad = True
 
 

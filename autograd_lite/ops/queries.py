@@ -12,7 +12,7 @@ from .elementwise import is_number
 
 __all__ = [
     "can_cast", "finfo", "iinfo", "is_floating_point", "is_nonzero", "is_tensor", "numel", "promote_types",
-    "result_type", "tril_indices", "triu_indices",
+    "result_type",
 ]  # fmt: skip
 
 
@@ -164,35 +164,3 @@ def iinfo(type: Any) -> np.iinfo[Any]:
     if chosen.dtype.kind not in "iu":
         raise TypeError(f"iinfo() requires an integer input type, got {chosen!r}; use finfo for floating-point types")
     return np.iinfo(chosen.dtype)
-
-
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
-    """Rows and columns of the elements on and below a diagonal of a (`row`, `col`) matrix, as a (2, n) tensor.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.tril_indices(2, 2)
-    tensor([[0, 1, 1],
-            [0, 0, 1]])
-    """
-    return _indices("tril_indices", np.tril_indices, row, col, offset, dtype)
-
-
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
-    """Rows and columns of the elements on and above a diagonal of a (`row`, `col`) matrix, as a (2, n) tensor.
-
-    Examples
-    --------
-    >>> import autograd_lite as ag
-    >>> ag.triu_indices(2, 2)
-    tensor([[0, 0, 1],
-            [0, 1, 1]])
-    """
-    return _indices("triu_indices", np.triu_indices, row, col, offset, dtype)
-
-
-def _indices(op: str, function: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:
-    if row < 0 or col < 0:
-        raise RuntimeError(f"{op}: row and col must be non-negative, got {row} and {col}")
-    return Tensor(np.stack(function(row, offset, col)).astype(dtypes.to_numpy(dtype)))
