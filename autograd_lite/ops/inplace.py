@@ -211,7 +211,7 @@ def inplace(function: Callable[..., Tensor], name: str | None = None) -> Callabl
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         others = (*args, *kwargs.values())
         recorded = check_inplace(op, self, others)
-        if kernel is not None and not recorded and not kwargs and _directly(kernel, self, args):
+        if kernel is not None and not recorded and not kwargs and _directly(op, kernel, self, args):
             return self
         if recorded:
             copy = snapshot(self)
@@ -238,7 +238,7 @@ def _apart(x: Tensor, copy: Tensor, argument: Any) -> Any:
     return copy if argument is x else snapshot(argument)
 
 
-def _directly(kernel: Any, x: Tensor, args: tuple[Any, ...]) -> bool:
+def _directly(op: str, kernel: Any, x: Tensor, args: tuple[Any, ...]) -> bool:
     """Run `kernel` straight into the array of `x`, if nothing stands in the way."""
     data = x._data
     if data.dtype.kind != "f" or not data.flags.c_contiguous:
@@ -248,10 +248,8 @@ def _directly(kernel: Any, x: Tensor, args: tuple[Any, ...]) -> bool:
         if any(a._data.dtype is not data.dtype or a._counter is x._counter for a in args):
             return False
     else:
-        operands = tuple(common("inplace", x, *args)[1:])
-    if any(a._data.shape != data.shape and a._data.ndim for a in operands):
-        return False
-    if any(a._data.dtype != data.dtype for a in operands):
+        operands = tuple(common(op, x, *args)[1:])
+    if any(a._data.dtype != data.dtype or (a._data.shape != data.shape and a._data.ndim) for a in operands):
         return False
     flat = data.ravel()
     kernel.loop(flat, *[a._data.ravel() for a in operands], flat)
