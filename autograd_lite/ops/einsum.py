@@ -53,7 +53,7 @@ def _from_sublists(args: Sequence[Any]) -> tuple[str, list[Tensor]]:
         letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
         for number in labels:
             if number is not Ellipsis and not 0 <= number < 52:
-                _fail(f"expected subscripts to be within range [0, 52), but got {number}")
+                raise ValueError(f"einsum(): subscript {number} in a list is not within the valid range [0, 52)")
         return "".join("..." if n is Ellipsis else letters[n] for n in labels)
 
     operands = list(args[: len(args) // 2 * 2 : 2])
