@@ -340,16 +340,14 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
                 input = index_select(input, dim, Tensor(source))
         return input if input._data.shape != shape else clone(input)
     for dim, (before, after) in widths.items():
-        if shape[dim] + before + after < 0:
+        if shape[dim] + min(before, 0) + min(after, 0) < 0:
             raise RuntimeError(
                 f"pad: a padding of {(before, after)} leaves less than nothing of dimension {dim} of {list(shape)}"
             )
     for dim, (before, after) in widths.items():
         if before < 0 or after < 0:
             lo, hi = max(-before, 0), shape[dim] - max(-after, 0)
-            if hi < lo:
-                lo, widths[dim] = max(hi, 0), (0, max(before, 0) + max(after, 0) + hi - lo)
-            input = narrow(input, dim, lo, max(hi - lo, 0))
+            input = narrow(input, dim, lo, hi - lo)
     lead = tuple([max(widths.get(d, (0, 0))[0], 0) for d in range(len(shape))])
     padded = tuple([n + sum(widths.get(d, (0, 0))) for d, n in enumerate(shape)])
     return _constant_pad(input, before=lead, shape=padded, value=0 if value is None else value)
