@@ -180,9 +180,51 @@ def losses_by_old_names(p: Any) -> Any:
     return [plain(f.mse_loss(x, y, **kw)) for kw in ({"reduce": False}, {"size_average": False}, {"size_average": True, "reduce": True})]
 
 
+def of_nothing(p: Any) -> Any:
+    """Layers without input channels have weights without elements, which nothing need be drawn for."""
+    layers = p.nn.Conv1d(0, 2, 1, bias=False), p.nn.ConvTranspose2d(0, 2, 3, bias=False)
+    return [tuple(layer.weight.shape) for layer in layers]
+
+
+def attending_to_nothing(p: Any) -> Any:
+    """A further key of zeros, beside keys that a mask hides."""
+    layer = p.nn.MultiheadAttention(2, 1, add_zero_attn=True)
+    for i, parameter in enumerate(layer.parameters()):
+        parameter.data.copy_(p.arange(float(parameter.numel())).view(parameter.shape) / 8 + i)
+    x = p.arange(6.0).view(3, 1, 2) / 4
+    mask = p.tensor([[False, True, True], [False, False, True], [False, False, False]])
+    return plain(layer(x, x, x, attn_mask=mask)), plain(layer(x, x, x, key_padding_mask=p.tensor([[False, True, False]])))
+
+
+def activations_by_name(p: Any) -> Any:
+    layer = p.nn.TransformerEncoderLayer(2, 1, 3, dropout=0.0, activation="relu")
+    for i, parameter in enumerate(layer.parameters()):
+        parameter.data.copy_(p.arange(float(parameter.numel())).view(parameter.shape) / 8 - i / 4)
+    return plain(layer(p.arange(6.0).view(3, 1, 2)))
+
+
+def representations(p: Any) -> Any:
+    cells = p.nn.RNNCell(2, 3), p.nn.GRUCell(2, 3, bias=False), p.nn.LSTMCell(1, 2)
+    keys = linear(p, 2, 1).load_state_dict({"weight": p.ones(1, 2), "more": p.ones(1)}, strict=False)
+    return [repr(cell) for cell in cells], repr(keys).lstrip("<_").rstrip(">")
+
+
+def not_a_leaf(p: Any) -> Any:
+    """A parameter that a recorded in-place change has given a history."""
+    parameter = p.nn.Parameter(p.ones(2), requires_grad=False)
+    return parameter.mul_(p.ones(2, requires_grad=True))
+
+
+def hook_that_returns_too_much(p: Any) -> None:
+    layer = linear(p, 2, 2)
+    layer.register_full_backward_hook(lambda m, gi, go: (p.ones(1, 2), p.ones(1, 2)))
+    layer(p.ones(1, 2, requires_grad=True)).sum().backward()
+
+
 USES = [
     sequential, module_list, module_dict, parameter_list, parameter_dict, moved, shared_buffer, loaded, hooks_of_tuples,
     hooks_that_change_nothing, transposed, initialised, implicit_dim, in_place, reset, texts, listed, losses_by_old_names,
+    of_nothing, attending_to_nothing, activations_by_name, representations,
 ]  # fmt: skip
 
 
@@ -227,6 +269,10 @@ def test_same_as_in_pytorch(use: Any) -> None:
         (lambda p: p.nn.Unflatten(0, 3), TypeError, "unflattened_size"),
         (lambda p: p.nn.Module().register_parameter("a", p.nn.Parameter(p.ones(1)) * 2), (TypeError, ValueError), None),
         (lambda p: p.nn.GroupNorm(3, 4), ValueError, "divisible"),
+        (lambda p: p.nn.Sequential().insert(0, 3), (AssertionError, TypeError), "(?i)module"),
+        (lambda p: p.nn.Module().register_parameter("a", not_a_leaf(p)), ValueError, "Cannot assign non-leaf Tensor to parameter 'a'"),
+        (lambda p: p.nn.InstanceNorm1d(3, affine=True)(p.ones(2, 4, 5)), ValueError, "expected input's size at dim"),
+        (hook_that_returns_too_much, RuntimeError, "got 2, but expected 1"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("package", [ag, torch], ids=["here", "PyTorch"])
