@@ -230,3 +230,31 @@ def test_random_split_by_fractions(n, fractions, lengths):
 def test_random_split_refuses(lengths):
     with pytest.raises(ValueError):
         data.random_split(range(10), lengths)
+
+
+class Fixed(list):
+    """A list that cannot be made from another."""
+
+    def __init__(self):
+        super().__init__([1, 2])
+
+
+def test_collections_that_cannot_be_made_anew_become_lists():
+    collated = data.default_collate([Fixed(), Fixed()])
+    assert type(collated) is list and same(collated, [ag.tensor([1, 1]), ag.tensor([2, 2])])
+
+
+def test_subset_by_a_list():
+    x, y = data.Subset(columns(10), [9, 8, 7])[[2, 0]]
+    assert y.tolist() == [7, 9] and len(x) == 2
+
+
+def test_a_sampler_of_ones_own_gives_no_arrays():
+    assert data.BatchSampler([3, 1, 2], 2, False).arrays() is None
+
+
+def test_samplers_refuse():
+    with pytest.raises(ValueError, match="cannot draw 3 samples from an empty data set"):
+        list(data.RandomSampler([], num_samples=3))
+    with pytest.raises(TypeError, match="replacement should be a boolean value, but got replacement=1"):
+        data.WeightedRandomSampler([1.0, 2.0], 2, replacement=1)

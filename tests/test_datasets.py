@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as ag
-from autograd_lite.datasets import transforms
+from autograd_lite.datasets import _cache, transforms
+from autograd_lite.datasets._base import Arrays
 from autograd_lite.utils.data import DataLoader
 
 # IDX
@@ -182,6 +183,9 @@ def test_emnist_stands_upright(tmp_path, digits):
     letters = ag.datasets.EMNIST(tmp_path, "balanced")
     np.testing.assert_array_equal(letters.data.numpy(), digits[0].transpose(0, 2, 1))
     assert len(letters.classes) == 47 and letters.classes[36] == "a"
+    assert repr(letters).endswith("    EMNIST split: balanced")
+    told = repr(ag.datasets.EMNIST(tmp_path, "balanced", transform=transforms.ToTensor()))
+    assert told.endswith("    Transform: ToTensor()")
     assert [len(ag.datasets.EMNIST.classes_split_dict[s]) for s in ag.datasets.EMNIST.splits] == [
         62,
         47,
@@ -249,6 +253,8 @@ def test_nist36(tmp_path):
     arrays = read.arrays()
     assert arrays[0].shape == (40, 1, 32, 32) and arrays[0].dtype == np.float32
     assert "".join(read.classes) == "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    place = f"    Root location: {tmp_path}"
+    assert repr(read).splitlines() == ["Dataset NIST36", "    Number of datapoints: 40", place, "    Split: valid"]
     with pytest.raises(ValueError, match="unknown split"):
         ag.datasets.NIST36(tmp_path, "training")
     with pytest.raises(FileNotFoundError, match=r"nist36_test.mat"):
@@ -309,3 +315,40 @@ def test_missing_extra_is_told(tmp_path, monkeypatch, module, use):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'autograd_lite\[examples\]'"):
         use(tmp_path)
+
+
+# What the readers share
+
+
+def test_where_made_data_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _cache.data_cache() == tmp_path / "autograd_lite" / "data"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _cache.data_cache() == tmp_path / ".cache" / "autograd_lite" / "data"
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(tmp_path))
+    assert _cache.data_cache() == tmp_path / "data"
+
+
+@pytest.mark.parametrize("other", [np.zeros(3, np.int32), np.zeros((3, 1)), np.zeros(2)])
+def test_kept_arrays_of_another_kind_are_made_anew(tmp_path, other):
+    np.savez(tmp_path / "x.npz", a=other)
+    for _ in range(2):
+        found = _cache.cached("x", {"a": ("float64", (3,))}, lambda: {"a": np.arange(3.0)}, tmp_path)
+        np.testing.assert_array_equal(found["a"], np.arange(3.0))
+
+
+def test_a_data_set_of_ones_own_is_described(digits):
+    class Own(Arrays):
+        classes = ("a", "b")
+
+        def __init__(self):
+            self.data, self.targets, self.transform, self.target_transform = (
+                ag.tensor(digits[0]),
+                ag.tensor(digits[1]),
+                None,
+                None,
+            )
+
+    assert repr(Own()) == "Dataset Own\n    Number of datapoints: 12"

@@ -9,6 +9,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.datasets import transforms
+from autograd_lite.datasets.folder import Tree, read_image
 from autograd_lite.utils.data import DataLoader
 
 # CIFAR-10
@@ -58,6 +59,8 @@ def test_cifar10(tmp_path, packed):
     pixels, targets = next(iter(DataLoader(test, 3)))
     assert pixels.shape == (3, 32, 32, 3) and targets.tolist() == test.targets[:3]
     assert train[2][0].shape == (32, 32, 3) and type(train[2][1]) is int
+    place = f"    Root location: {tmp_path}"
+    assert repr(test).splitlines() == ["Dataset CIFAR10", "    Number of datapoints: 4", place, "    Split: Test"]
 
 
 def test_cifar10_damaged(tmp_path):
@@ -112,6 +115,22 @@ def test_cifar10_from_jpeg(tmp_path, monkeypatch):
         ag.datasets.CIFAR10(tmp_path, train=False)
     with pytest.raises(FileNotFoundError, match="no folder train"):
         ag.datasets.CIFAR10(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "skipped", "message"),
+    [
+        (32, "airplane", "expected the folders airplane, automobile"),
+        (31, None, "some pictures are not of 32x32 pixels"),
+    ],
+)
+def test_cifar10_from_other_jpegs(tmp_path, monkeypatch, size, skipped, message):
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(tmp_path / "cache"))
+    names = [f"test/{name}/0.jpg" for name in ag.datasets.CIFAR10.classes if name != skipped]
+    write_pictures(tmp_path / "all", names, (size, size))
+    pack(tmp_path / "all", tmp_path / "cifar10_jpg.tar.xz")
+    with pytest.raises(RuntimeError, match=message):
+        ag.datasets.CIFAR10(tmp_path, train=False)
 
 
 # Folders of pictures
@@ -271,3 +290,28 @@ def test_flowers102_wrong_files(tmp_path):
     savemat(tmp_path / "imagelabels.mat", {"labels": np.arange(12)})
     with pytest.raises(RuntimeError, match="expected labels from 1 on"):
         ag.datasets.Flowers102(tmp_path)
+
+
+def test_pictures_by_other_names(tmp_path):
+    write_pictures(tmp_path, ["a/1.png", "b/2.png"], (3, 2))
+    folder = ag.datasets.ImageFolder(tmp_path)
+    assert folder.imgs == folder.samples == [("a/1.png", 0), ("b/2.png", 1)]
+    images, labels = folder.tensors()
+    assert images.shape == (2, 3, 2, 3) and images.dtype is ag.float32 and labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(images.numpy(), folder.arrays()[0])
+    assert Tree(tmp_path).read("a/1.png") == (tmp_path / "a" / "1.png").read_bytes()
+    pack(tmp_path, tmp_path.with_suffix(".tar"))
+    assert Tree(tmp_path.with_suffix(".tar")).read("a/1.png") == (tmp_path / "a" / "1.png").read_bytes()
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "a" / "3.png")
+
+
+def test_an_archive_without_its_end_is_refused(tmp_path):
+    write_pictures(tmp_path / "all", ["a/1.png"])
+    path = tmp_path / "x.tar"
+    pack(tmp_path / "all", path)
+    with tarfile.open(path) as archive:
+        end = max(member.offset_data + -(-member.size // 512) * 512 for member in archive)
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(RuntimeError, match="truncated, corrupt, or not a tar archive"):
+        ag.datasets.ImageFolder(path)

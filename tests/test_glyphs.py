@@ -121,3 +121,8 @@ def test_strokes():
         py, px = np.nonzero(mask)
         exact = np.sqrt(((rows[..., None] - py) ** 2 + (columns[..., None] - px) ** 2).min(-1))
         np.testing.assert_allclose(distance, np.minimum(exact, 6), rtol=1e-6)
+
+
+def test_glyphs_say_what_they_are(glyphs):
+    split = "    Split: test\n    Seed: 0\n"
+    assert repr(glyphs["test"]) + "\n" == "Dataset Glyphs\n    Number of datapoints: 1800\n" + split

@@ -509,3 +509,10 @@ def test_missing_file_and_directory(tmp_path):
         load(tmp_path)
     with pytest.raises(FileNotFoundError):
         save({}, tmp_path / "nowhere" / "x")
+
+
+def test_headers_beyond_the_limit_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("autograd_lite.io.safetensors.HEADER_LIMIT", 100)
+    with pytest.raises(ValueError, match="header would have [0-9]+ bytes; 100 are allowed"):
+        save({"x" * 200: Tensor(np.ones(1))}, tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -446,3 +446,14 @@ def test_a_state_of_another_length_is_refused():
     two = ours.ChainedScheduler([ours.StepLR(optimizer, 1), ours.StepLR(optimizer, 2)])
     with pytest.raises(ValueError, match="has 2 schedulers, but this ChainedScheduler has 1"):
         one.load_state_dict(two.state_dict())
+
+
+@pytest.mark.parametrize("kind", [ours.ChainedScheduler, ours.SequentialLR])
+def test_combined_schedules_take_no_epoch(kind):
+    optimizer = build()
+    parts = [ours.StepLR(optimizer, 1), ours.StepLR(optimizer, 2)]
+    schedule = kind(parts) if kind is ours.ChainedScheduler else kind(optimizer, parts, [3])
+    before = schedule.get_last_lr()
+    with pytest.raises(TypeError, match="step takes no epoch"):
+        schedule.step(3)
+    assert schedule.get_last_lr() == before

@@ -194,3 +194,12 @@ def test_transforms_show_their_arguments():
     assert repr(both).startswith("Compose(Resize(size=8, antialias=True), RandomCrop(size=(4, 4), padding=1")
     with pytest.raises(TypeError):
         transforms.Lambda(5)
+
+
+def test_short_forms_of_sizes():
+    image = picture((4, 6))
+    np.testing.assert_array_equal(transforms.CenterCrop([3])(image), transforms.CenterCrop((3, 3))(image))
+    same = transforms.Resize((4, 6))(image)
+    np.testing.assert_array_equal(same, image)
+    with pytest.raises(TypeError, match=r"CenterCrop: expected a tensor of shape \(..., H, W\), got \(3,\)"):
+        transforms.CenterCrop(2)(ag.ones(3))
