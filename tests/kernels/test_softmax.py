@@ -197,10 +197,11 @@ def test_same_bits_with_any_number_of_threads(shape, rng):
 
 @pytest.mark.skipif(not JIT, reason="a matter of the compiled loops")
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lines", [2, 6])
 @pytest.mark.parametrize("n", [4, 13, 24, 40])
-def test_bits_do_not_depend_on_addresses(n, dtype, rng):
+def test_bits_do_not_depend_on_addresses(n, lines, dtype, rng):
     """Arrays close together, in either order, and far apart."""
-    data = rng.normal(size=2 * n).astype(dtype)
+    data = rng.normal(size=lines * n).astype(dtype)
     found = {name: set() for name in ("softmax", "log_softmax", "softmax_backward", "log_softmax_backward")}
     for gap in (0, 1, 2, 5, 16, 1000):
         for order in itertools.permutations(range(3)):
