@@ -112,32 +112,17 @@ if has_threads():
     _threads.value = _available_cores()
 
 
-def _register_runtime() -> None:
-    """Give LLVM the symbols that kernels call: the thread count, the parallel region, the number of this thread."""
-    word = ir.IntType(64)
-    module = ir.Module("autograd_lite_threads")
-    module.triple = llvm.get_process_triple()
-    count = ir.Function(module, ir.FunctionType(word, []), "autograd_lite_num_threads")
-    builder = ir.IRBuilder(count.append_basic_block())
-    address = ir.Constant(word, ctypes.addressof(_threads))
-    builder.ret(builder.load(builder.inttoptr(address, word.as_pointer())))
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    text = llvm.parse_assembly(str(module))
-    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-    engine = llvm.create_mcjit_compiler(text, machine)
-    engine.finalize_object()
-    _register_runtime.engine = engine  # type: ignore[attr-defined]  # owns the machine code
-    llvm.add_symbol(count.name, engine.get_function_address(count.name))
+def _register_symbols() -> None:
+    """Tell LLVM where the symbols are that kernels name: the thread count, the parallel region, a thread's number."""
+    llvm.add_symbol("autograd_lite_num_threads", ctypes.addressof(_threads))
     for i, name in enumerate(("autograd_lite_fork", "autograd_lite_thread")):
-        if _openmp is not None:
-            llvm.add_symbol(name, ctypes.cast(_openmp[i], ctypes.c_void_p).value)
-        else:
-            llvm.add_symbol(name, engine.get_function_address(count.name))  # never called with one thread
+        never_called = ctypes.addressof(_threads)
+        address = ctypes.cast(_openmp[i], ctypes.c_void_p).value if _openmp is not None else never_called
+        llvm.add_symbol(name, address)
 
 
 if JIT:
-    _register_runtime()
+    _register_symbols()
 
 MOST_RANGES = 32
 """More threads than that share their first ranges."""
@@ -152,10 +137,16 @@ def _external(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, list(arguments)), name)
 
 
+def _load_num_threads(builder: ir.IRBuilder) -> ir.Instruction:
+    name = "autograd_lite_num_threads"
+    count = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, _WORD, name)
+    return builder.load_atomic(count, "monotonic", 8)
+
+
 @intrinsic
 def _num_threads(typingctx: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
-        return builder.call(_external(builder, "autograd_lite_num_threads", _WORD), [])
+        return _load_num_threads(builder)
 
     return types.int64(), codegen
 
@@ -210,7 +201,7 @@ def _parallel_for(typingctx: Any, body: Any, parts: Any, args: Any) -> Any:
             inner.position_at_end(done)
         inner.ret_void()
 
-        threads = builder.call(_external(builder, "autograd_lite_num_threads", _WORD), [])
+        threads = _load_num_threads(builder)
         threads = builder.select(builder.icmp_signed("<", threads, n), threads, n)
         most = ir.Constant(_WORD, MOST_RANGES)
         ranges = builder.select(builder.icmp_signed("<", threads, most), threads, most)
