@@ -51,6 +51,36 @@ def test_code_is_kept_and_goes_stale_with_its_sources(tmp_path: pathlib.Path) ->
     assert out == "5.0 0"
 
 
+LOAD = """
+import sys
+import numba, numpy as np
+from autograd_lite.kernels.elementwise import Elementwise
+from autograd_lite.kernels.threading import num_threads, set_num_threads
+square = Elementwise("square_of", ("x",), "x * x + 1")
+one = np.full(3, 2.0, np.float32)
+print(square(one)[0], "numba.typed.typeddict" in sys.modules)
+if sys.argv[1] == "compile":
+    sys.exit()
+
+@numba.njit
+def user(x):
+    return x * x + num_threads()
+
+set_num_threads(1)
+print(square(one.astype(np.float64))[0], user(np.float32(2.0)), "numba.typed.typeddict" in sys.modules)
+"""
+
+
+def test_code_on_disk_is_loaded_without_the_compiler_which_works_afterwards(tmp_path: pathlib.Path) -> None:
+    environment = {**os.environ, "AUTOGRAD_LITE_CACHE": str(tmp_path), "AUTOGRAD_LITE_QUIET": "1"}
+    lines = []
+    for aim in ("compile", "load"):
+        command = [sys.executable, "-c", LOAD, aim]
+        run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        lines += run.stdout.splitlines()
+    assert lines == ["5.0 True", "5.0 False", "5.0 5.0 True"]
+
+
 def test_two_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path: pathlib.Path) -> None:
     """Both find no entry, both take the number 1: the index of the one, the data of the other."""
     one, two = (jit._CacheFile(str(tmp_path), "kernel", "stamp") for _ in range(2))
