@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, special, threading
+from . import memory, reduce, scratch, special, threading
 from .jit import kernels_from_source
 
 SPAN = 16384
@@ -29,6 +29,14 @@ SMALL = memory.POOLED_FROM // 8
 """Below so many elements the pool of buffers is not asked."""
 
 _empty = np.empty
+_RUNTIME = {
+    "np": np,
+    "parallel_for": threading.parallel_for,
+    "scratch": scratch.scratch,
+    "release": scratch.release,
+    "block_sum": reduce.block_sum,
+    "BLOCK": reduce.BLOCK,
+}
 
 
 class _TypedNumbers(ast.NodeTransformer):
@@ -104,6 +112,40 @@ def {name}({arguments}):
 """
 
 
+def _sum_source(name: str, operands: tuple[str, ...]) -> str:
+    """The sum of the values: a block of them at a time, never all; block sums are added two by two."""
+    arguments = ", ".join(operands)
+    cut = ", ".join(f"{o}[at:stop] if {o}.size == n else {o}" for o in operands)
+    return f"""
+def {name}_sums(part, {arguments}, n, sums):
+    block = scratch(BLOCK, sums)
+    end = min((part + 1) * {SPAN}, n)
+    total = sums.dtype.type(0)
+    for at in range(part * {SPAN}, end, BLOCK):
+        stop = min(at + BLOCK, end)
+        values = block[: stop - at]
+        {name}_span({cut}, values)
+        total += block_sum(values)
+    sums[part] = total
+    release(block)
+
+def {name}_sum({arguments}, result, n, divisor):
+    count = max((n + {SPAN - 1}) // {SPAN}, 1)
+    sums = np.empty(count, result.dtype)
+    if n < {SERIAL_BELOW}:
+        for part in range(count):
+            {name}_sums(part, {arguments}, n, sums)
+    else:
+        parallel_for({name}_sums, count, ({arguments}, n, sums))
+    while count > 1:
+        half = (count + 1) // 2
+        for i in range(count - half):
+            sums[i] += sums[half + i]
+        count = half
+    result[0] = sums[0] / result.dtype.type(divisor)
+"""
+
+
 def _broadcast_source(name: str, operands: tuple[str, ...]) -> str:
     """Three nested loops; `steps` holds each operand's step in each of them, in elements."""
     arguments = ", ".join([*operands, "result"])
@@ -144,7 +186,7 @@ class Elementwise:
         self.operands = tuple(self._names.values())
 
     def _compile(self, source: str) -> dict[str, Any]:
-        namespace = {**vars(special), "parallel_for": threading.parallel_for}
+        namespace = {**vars(special), **_RUNTIME}
         whole, single = self.operands[: self._whole], self.operands[self._whole :]
         spans = _span_source(self.name, whole, single, _substitute(self._formula, self._names))
         return kernels_from_source(spans + source, namespace)
@@ -157,6 +199,22 @@ class Elementwise:
     @cached_property
     def _broadcast(self) -> Any:
         return self._compile(_broadcast_source(self.name, self.operands))[f"{self.name}_broadcast"]
+
+    @cached_property
+    def _sum(self) -> Any:
+        return self._compile(_sum_source(self.name, self.operands))[f"{self.name}_sum"]
+
+    def total(self, *arrays: np.ndarray, divisor: float = 1.0) -> np.ndarray:
+        """The sum of the values, divided, without storing them. The operands that are not `scalars` have one shape."""
+        out = _empty((), arrays[0].dtype)
+        self._sum(*[array.ravel() for array in arrays], out.ravel(), arrays[0].size, divisor)
+        return out
+
+    def with_scalars(self, *arrays: np.ndarray) -> np.ndarray:
+        """The call where the operands that are not `scalars` are known to have one shape."""
+        out = memory.empty(arrays[0].shape, arrays[0].dtype)
+        self.loop(*[array.ravel() for array in arrays], out.ravel())
+        return out
 
     def pair(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The call with two arrays, without detours."""

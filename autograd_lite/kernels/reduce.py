@@ -73,6 +73,16 @@ _JOINED = {"absolute": "sum", "square": "sum", "power": "sum", "nonzero": "sum",
            "exponential": "sum", "peak": "max", "pit": "min"}  # fmt: skip
 """The fold that continues another one in its next stage."""
 
+
+@kernel(reassociate=True, internal=True)
+def block_sum(x):
+    """Inside a kernel: the sum of a block, in the lanes of vector registers."""
+    s = x.dtype.type(0)
+    for i in range(x.size):
+        s += x[i]
+    return s
+
+
 _ALONG = f"""
 def lines(part, x{{ps}}, out, n, chunks, count, divisor):
     T = x.dtype.type

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import reduce as reduction_kernels
 from ..kernels.elementwise import Elementwise
 from ..tensor import Tensor
 from . import pointwise
@@ -61,9 +60,7 @@ class PointwiseLoss:
 
         @primitive(name=name)
         def total(x: Any, y: Any, *, constants: tuple[Any, ...], share: Any) -> Any:
-            terms = each.kernel(x, y, *constants)
-            axes = tuple(range(terms.ndim))
-            return (reduction_kernels.sum if share is None else reduction_kernels.mean)(terms, axes)
+            return each.kernel.total(x, y, *constants, divisor=1.0 if share is None else float(x.size))
 
         @total.derivative("x", "y")
         def _(g: Tensor, x: Tensor, y: Tensor, *, constants: tuple[Any, ...], share: Any, needs: Any) -> Any:
@@ -79,7 +76,7 @@ class PointwiseLoss:
         def _(g: Any, x: Any, y: Any, *, constants: tuple[Any, ...], share: Any, needs: Any) -> Any:
             share = constant(1, x.dtype)._data if share is None else share
             return tuple(
-                kernel(x, y, g, share, *constants) if need else None
+                kernel.with_scalars(x, y, g, share, *constants) if need else None
                 for kernel, need in zip(kernels, needs, strict=True)
             )
 
