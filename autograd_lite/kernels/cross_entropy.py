@@ -61,7 +61,7 @@ def _total(values: Any) -> Any:
     return total
 
 
-@kernel
+@kernel(internal=True)
 def _finish(losses: Any, kept: Any, result: Any, divisor: Any, reduction: int, weighted: bool) -> bool:
     """Reduce the losses and note what their gradient is divided by; tell whether there is a NaN."""
     size = losses.size

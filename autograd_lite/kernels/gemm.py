@@ -51,7 +51,7 @@ PRODUCT, DOT, NO_WAY = 0, 1, 2
 OK, MISMATCH, UNSUITABLE = 0, 1, 2
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _plan(m, n, k, a_row, a_col, b_row, b_col, width, most_parts):
     """Which way to take, the strides, the sizes of the blocks, and the grid that cuts a block of C into parts:
     (way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit of
@@ -185,7 +185,7 @@ def _block_part(
         _finish(place, c_row, at(bias, left), biased, bottom - top, right - left, activation)
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _multiply(plan, a, b, c, bias, biased, m, n, k, accumulate, activation, buffer):
     (
         way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit, _
@@ -223,7 +223,7 @@ def _multiply(plan, a, b, c, bias, biased, m, n, k, accumulate, activation, buff
                 ))  # fmt: skip
 
 
-@kernel
+@kernel(separate=True)
 def _gemm(a, b, c, bias, accumulate, activation):
     m, k = a.shape
     n = b.shape[1]

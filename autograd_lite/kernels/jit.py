@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
@@ -33,7 +33,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(
-    function: F | None = None, /, *, reassociate: bool = False, inline: bool = False, internal: bool = False
+    function: F | None = None,
+    /,
+    *,
+    reassociate: bool = False,
+    inline: bool = False,
+    internal: bool = False,
+    separate: bool = False,
 ) -> Any:
     """Compile `function` on first use, once per combination of argument types.
 
@@ -43,10 +49,13 @@ def kernel(
         Let the compiler reorder floating-point sums, which it must in order to vectorise a reduction.
         Never implies that NaN or infinity are absent.
     inline : bool
-        Inline at the call site before LLVM sees it; for the short scalar functions.
+        Inline at the call site, always; for the short scalar functions. Implies `internal`.
     internal : bool
         Only other kernels call it: no entry point for Python is compiled, which saves nearly half of the
         compile time of a short kernel.
+    separate : bool
+        Other kernels call its machine code. Otherwise Numba puts a copy into each of them, and into their callers,
+        to optimise it together with them: what short functions need, and what large ones cost most time by.
 
     Notes
     -----
@@ -60,13 +69,14 @@ def kernel(
             "fastmath": REASSOCIATE if reassociate else CONTRACT,
             "no_cfunc_wrapper": True,
         }
-        if internal:
+        if internal or inline:
             options["no_cpython_wrapper"] = True
         if inline:
             options["forceinline"] = True
         dispatcher = numba.njit(**options)(f)
         if JIT:
-            dispatcher._cache = _DeferredCache(f)
+            dispatcher._cache = _DeferredCache(f, separate)
+            _dispatchers[_name(f)] = dispatcher
         return dispatcher
 
     return wrap if function is None else wrap(function)
@@ -90,6 +100,31 @@ def kernels_from_source(source: str, namespace: dict[str, Any], **options: bool)
         made[name] = kernel(scope[name], internal=name != names[-1], **options)
     scope.update(made)
     return made
+
+
+_dispatchers: dict[str, Any] = {}
+"""By the name of its function."""
+
+
+class StaleCodeError(RuntimeError):
+    """A kernel on disk calls machine code that is not what the name now stands for."""
+
+
+def _name(function: Any) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _load_called(name: str, arguments: tuple[Any, ...], symbol: str) -> None:
+    """Load, before a kernel on disk is, the machine code that it calls."""
+    dispatcher = _dispatchers.get(name)
+    if dispatcher is None or dispatcher.get_compile_result(arguments).fndesc.llvm_func_name != symbol:
+        raise StaleCodeError(name)
+
+
+def call_machine_code(library: Any, function: Any, compiled: Any) -> None:
+    """Let whatever `library` is compiled into load the code `compiled` of `function` first, and call it."""
+    load = partial(_load_called, _name(function), compiled.signature.args, compiled.fndesc.llvm_func_name)
+    library._reload_init.add(load)
 
 
 @cache
@@ -192,16 +227,23 @@ class _KernelCache(caching.Cache):
     _impl_class = _KernelCacheImpl  # type: ignore[assignment]
     announced = False
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, separate: bool) -> None:
         super().__init__(function)
+        self._separate = separate
         file = self._cache_file
         self._cache_file = _CacheFile(file._cache_path, self._impl.filename_base, file._source_stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         _register_reference_counting()
-        with self._guard_against_spurious_io_errors():
-            found = self._load_overload(sig, target_context)
-        if found is None and not _KernelCache.announced:
+        try:
+            with self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
+        except StaleCodeError:
+            found = None
+        if found is not None:
+            found.library._reload_init.update(found.reload_init)  # for the kernels that it will be compiled into
+            self._set_apart(found)
+        elif not _KernelCache.announced:
             _KernelCache.announced = True
             if not os.environ.get("AUTOGRAD_LITE_QUIET"):
                 print(
@@ -211,16 +253,27 @@ class _KernelCache(caching.Cache):
                 )
         return found
 
+    def save_overload(self, sig: Any, data: Any) -> None:
+        self._set_apart(data)
+        super().save_overload(sig, data)
+
+    def _set_apart(self, compiled: Any) -> None:
+        """Give the callers of a separate kernel nothing of it but its symbol."""
+        if self._separate:
+            library = compiled.library
+            library._shared_module = llvm.parse_assembly(str(library.codegen._create_empty_module(library.name)))
+            call_machine_code(library, self._py_func, compiled)
+
 
 class _DeferredCache:
     """Makes the `_KernelCache` when it is first asked: at import it would cost 0.1 ms for every kernel."""
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(self, function: Any, separate: bool) -> None:
+        self._arguments = function, separate
 
     @cached_property
     def _made(self) -> _KernelCache:
-        return _KernelCache(self._function)
+        return _KernelCache(*self._arguments)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._made, name)

@@ -38,7 +38,7 @@ def parts_of(things: int, elements: int) -> int:
 # ---------------------------------------------------------------------------------------------------
 
 
-@kernel(reassociate=True, inline=True, internal=True)
+@kernel(reassociate=True, inline=True)
 def _row_moments(x, at, size, mean):
     first = x.dtype.type(0)
     second = x.dtype.type(0)
@@ -98,7 +98,7 @@ def _rows(parts, rows, groups, channels, span, eps, centred, x, weight, bias, me
     parallel_for(_rows_part, parts, args)
 
 
-@kernel(reassociate=True, inline=True, internal=True)
+@kernel(reassociate=True, inline=True)
 def _row_gradients(grad, x, at, size, weight, kind, mean):
     """Sums over a row of span one of ``g = grad * weight`` and of its product with ``x - mean``."""
     first, second = x.dtype.type(0), x.dtype.type(0)
@@ -109,7 +109,7 @@ def _row_gradients(grad, x, at, size, weight, kind, mean):
     return first, second
 
 
-@kernel(reassociate=True, inline=True, internal=True)
+@kernel(reassociate=True, inline=True)
 def _run_gradients(grad, x, at, span, mean):
     """Sums over one run of the gradient and of its product with ``x - mean``."""
     first, second = x.dtype.type(0), x.dtype.type(0)

@@ -36,7 +36,7 @@ STEP = np.zeros(1, np.float32)
 _LIKE = {np.dtype(t): np.empty(1, t) for t in (np.float32, np.float64)}
 
 
-@kernel
+@kernel(internal=True, separate=True)
 def _plan(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
     """How many chunks there are, and in how many parts to do them; -1 if an array is not fit.
 
@@ -59,7 +59,7 @@ def _plan(arrays: int, count: int, width: int, full: int) -> tuple[int, int]:
     return chunks, PARTS if total >= PARALLEL_FROM else min(chunks, 1)
 
 
-@kernel
+@kernel(internal=True)
 def _share(arrays: int, k: int, width: int, part: int, parts: int) -> tuple[int, int, int]:
     """The first entry of parameter `k`, and the start and size of what `part` does of it: whole chunks.
 

@@ -66,7 +66,7 @@ def _make(words: Any, seed: int, block: int) -> None:
         words[i], words[TILE + i], words[2 * TILE + i], words[3 * TILE + i] = a, b, c, d
 
 
-@kernel
+@kernel(internal=True)
 def _uniform(words: Any, numbers: Any) -> None:
     """A tile of numbers in [0, 1): 24 bits each in float32, 53 in float64."""
     if numbers.itemsize == 4:
@@ -80,7 +80,7 @@ def _uniform(words: Any, numbers: Any) -> None:
             numbers[i] = (np.float64(high) * 2.0**26 + np.float64(low)) * 2.0**-53
 
 
-@kernel
+@kernel(internal=True)
 def _normal(words: Any, numbers: Any) -> None:
     """A tile of normal numbers, in pairs (G. E. P. Box and M. E. Muller, A note on the generation of random
     normal deviates, Ann. Math. Stat. 29, 1958). The radius has 31 bits in float32 and 62 in float64.
@@ -156,13 +156,13 @@ def _dropout(x: Any, out: Any, p: float, seed: int, block: int) -> None:
         parallel_for(_dropout_part, parts, (x, out, p, seed, block))
 
 
-@kernel(inline=True, internal=True)
+@kernel(inline=True)
 def _share(high: Any, low: Any, span: Any) -> Any:
     """floor(span * r), where r in [0, 1) has the bits of the words high and low; span <= 2**32."""
     return (high * span + (low * span >> _HALF)) >> _HALF
 
 
-@kernel(inline=True, internal=True)
+@kernel(inline=True)
 def _high_half(a: Any, b: Any) -> Any:
     """The upper 64 bits of the product of two 64-bit words."""
     a0, a1, b0, b1 = a & _WORD, a >> _HALF, b & _WORD, b >> _HALF

@@ -36,12 +36,12 @@ def _folded(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
     return (shape[axis], math.prod(shape[axis + 1 :])) if shape else (1, 1)
 
 
-@kernel(inline=True, internal=True)
+@kernel(inline=True)
 def lines_per_part(x: Any, n: int) -> int:
     return max(1, x.size // n if x.size < SERIAL_BELOW else SPAN // n)
 
 
-@kernel(inline=True, internal=True)
+@kernel(inline=True)
 def columns_per_patch(n: int, inner: int) -> int:
     return min(inner, max(64, PATCH // n // 16 * 16))
 
@@ -70,7 +70,7 @@ def _dot(a: Any, b: Any) -> Any:
     return s
 
 
-@kernel(reassociate=True, inline=True, internal=True)
+@kernel(reassociate=True, inline=True)
 def sum_of_exponentials(line: Any, m: Any) -> Any:
     s = line.dtype.type(0)
     for i in range(line.size):

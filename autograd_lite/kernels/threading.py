@@ -24,7 +24,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .jit import JIT
+from .jit import JIT, call_machine_code
 
 _threads = ctypes.c_int64(1)
 _forked = False
@@ -158,7 +158,7 @@ def _parallel_for(typingctx: Any, body: Any, parts: Any, args: Any) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
         _, n, arguments = values
         compiled = body.dispatcher.get_compile_result(body_sig)
-        context.active_code_library.add_linking_library(compiled.library)
+        call_machine_code(context.active_code_library, body.dispatcher.py_func, compiled)
         # The frame that the threads share: parts, ranges, arguments, and for each range how many parts are taken.
         counters = ir.ArrayType(_WORD, MOST_RANGES * CACHE_LINE)
         frame_type = ir.LiteralStructType([_WORD, _WORD, arguments.type, counters])

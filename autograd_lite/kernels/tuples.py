@@ -102,7 +102,7 @@ _view = _viewer()
 
 if JIT:
 
-    @kernel
+    @kernel(internal=True)
     def size_of(arrays: int, index: int) -> int:
         array = _load_word(arrays + _ITEMS + 8 * index)
         shape = _load_word(array + _SHAPE)
@@ -111,7 +111,7 @@ if JIT:
             size *= _load_word(shape + 8 * axis)
         return size
 
-    @kernel
+    @kernel(internal=True)
     def usable(arrays: int, index: int, model: int, last: int) -> bool:
         """Whether entry `index` is an array as the kernels need it, of the dtype of entry `model`.
 
@@ -125,23 +125,23 @@ if JIT:
             return False
         return _load_int(array + _FLAGS) & _USABLE == _USABLE
 
-    @kernel
+    @kernel(internal=True)
     def _address(arrays: int, index: int) -> int:
         """Where the elements of entry `index` of the tuple at address `arrays` begin."""
         return _load_word(_load_word(arrays + _ITEMS + 8 * index) + _DATA)
 
-    @kernel
+    @kernel(internal=True)
     def piece(arrays: int, index: int, start: int, size: int, like: np.ndarray) -> np.ndarray:
         """Elements ``[start, start + size)`` of entry `index`."""
         return _view(_address(arrays, index) + start * like.itemsize, size, like)
 
-    @kernel
+    @kernel(internal=True)
     def count_steps(arrays: int, count: int, width: int) -> None:
         """Add one to the step count of every parameter."""
         for i in range(count):
             _increment(_address(arrays, i * width + width - 1))
 
-    @kernel
+    @kernel(internal=True)
     def steps_of(arrays: int, index: int) -> float:
         return np.float64(_load_float(_address(arrays, index)))
 
