@@ -117,8 +117,10 @@ def _name(function: Any) -> str:
 def _load_called(name: str, arguments: tuple[Any, ...], symbol: str) -> None:
     """Load, before a kernel on disk is, the machine code that it calls."""
     dispatcher = _dispatchers.get(name)
-    if dispatcher is None or dispatcher.get_compile_result(arguments).fndesc.llvm_func_name != symbol:
-        raise StaleCodeError(name)
+    if dispatcher is not None and arguments not in dispatcher.overloads:
+        dispatcher.compile(arguments)
+    if dispatcher is None or dispatcher.overloads[arguments].fndesc.llvm_func_name != symbol:
+        raise StaleCodeError(f"a function in Numba's cache was compiled with another {name}: delete its cache files")
 
 
 def call_machine_code(library: Any, function: Any, compiled: Any) -> None:
@@ -254,8 +256,8 @@ class _KernelCache(caching.Cache):
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        self._set_apart(data)
         super().save_overload(sig, data)
+        self._set_apart(data)
 
     def _set_apart(self, compiled: Any) -> None:
         """Give the callers of a separate kernel nothing of it but its symbol."""

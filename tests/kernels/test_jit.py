@@ -81,6 +81,49 @@ def test_code_on_disk_is_loaded_without_the_compiler_which_works_afterwards(tmp_
     assert lines == ["5.0 True", "5.0 False", "5.0 5.0 True"]
 
 
+PRODUCT = """
+import sys
+import numba, numpy as np
+for _ in range(int(sys.argv[1])):
+    numba.njit(lambda: 0)
+from autograd_lite.kernels.gemm import _gemm, gemm
+
+@numba.njit(cache=True)
+def user(a, b, c, bias):
+    return _gemm(a, b, c, bias, False, 0)
+
+a = np.arange(12, dtype=np.float32).reshape(3, 4)
+one, two = gemm(a, a.T), np.empty((3, 3), np.float32)
+if sys.argv[2:]:
+    user(a, a.T, two, np.empty(0, np.float32))
+    assert (one == two).all()
+print((one == a @ a.T).all(), sum(_gemm.stats.cache_hits.values()))
+"""
+
+
+def test_code_that_calls_code_of_another_file_on_disk(tmp_path: pathlib.Path) -> None:
+    """The callee is loaded first; where it is not the one that was called, the caller is compiled again."""
+    (tmp_path / "program.py").write_text(PRODUCT, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "AUTOGRAD_LITE_CACHE": str(tmp_path / "ours"),
+        "NUMBA_CACHE_DIR": str(tmp_path / "users"),
+        "AUTOGRAD_LITE_QUIET": "1",
+        "PYTHONPATH": str(jit.HERE.parents[1]),
+    }
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, str(tmp_path / "program.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.strip()
+
+    assert run("0", "user") == "True 0"
+    assert run("0", "user") == "True 1"
+    for file in (tmp_path / "ours").glob("*_multiply*"):
+        file.unlink()
+    assert run("5") == "True 0"  # five more functions before it: the callee's new symbol has another number
+    assert run("0") == "True 1"
+
+
 def test_two_processes_that_compile_at_once_do_not_take_each_others_code(tmp_path: pathlib.Path) -> None:
     """Both find no entry, both take the number 1: the index of the one, the data of the other."""
     one, two = (jit._CacheFile(str(tmp_path), "kernel", "stamp") for _ in range(2))
