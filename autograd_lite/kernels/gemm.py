@@ -5,7 +5,8 @@ Three ways lead to a product; the sizes and strides alone decide which is taken,
 - *direct*: rows of B are contiguous, and B is small enough to be read where it lies;
 - *dot*: rows of A and columns of B are contiguous and the result is small: nothing is copied either;
 - *packed*: blocks of B are copied (and transposed if need be) into panels one tile wide that stay in the
-  second-level cache (Goto and van de Geijn, ACM TOMS 34(3), 2008).
+  second-level cache (Goto and van de Geijn, ACM TOMS 34(3), 2008). Where no two parts of C, or few, need the
+  same panel, each part copies its own, one after the other, into the first-level cache.
 
 C is cut into a grid of parts, which threads take one by one. The sum over K is never split between threads,
 and its order does not depend on the cut, so neither do the bits of the result.
@@ -28,6 +29,7 @@ from .simd import (
     VECTOR_BYTES,
     at,
     block_product,
+    copy,
     dot_product,
     lanes,
     transpose,
@@ -36,9 +38,10 @@ from .threading import parallel_for
 
 SERIAL_WORK = 1 << 17
 """Up to so many multiplications a product stays on one thread: waking another takes about 1 us."""
-PART_WORK = 1 << 18
+PART_WORK = 1 << 17
 """A part of C takes at least so many, if there are not too few parts then."""
 MOST_PARTS = 32
+CACHE_LINE = 64
 M_BLOCK, N_BLOCK, K_BLOCK = 1024, 256, 1024
 """Copied blocks: 4 MB of A where it is stored by columns, 1 MB of B."""
 ROW_CHUNK = 72
@@ -48,6 +51,8 @@ PACK_ROWS, PACK_BYTES = 192, 1 << 20
 
 
 PRODUCT, DOT, NO_WAY = 0, 1, 2
+NONE, SHARED, OWN = 0, 1, 2
+"""Who copies B: nobody, all threads before the product, or each part its own panels."""
 OK, MISMATCH, UNSUITABLE = 0, 1, 2
 
 
@@ -57,7 +62,7 @@ def _plan(m, n, k, a_row, a_col, b_row, b_col, width, most_parts):
     (way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit of
     columns, size of the buffer for the copies).
 
-    Costs are counted in vector instructions: to copy a vector transposed takes 14, to add up its lanes 4.
+    Costs are counted in vector instructions: to copy a vector transposed takes 14, to add up its lanes 2.
     """
     # A stride along an extent of 0 or 1 may be anything.
     a_row = max(k, 1) if m <= 1 else a_row
@@ -65,46 +70,56 @@ def _plan(m, n, k, a_row, a_col, b_row, b_col, width, most_parts):
     b_col = 1 if n <= 1 or k == 0 else b_col
     way = PRODUCT if min(min(a_row, a_col), min(b_row, b_col)) >= 0 and (b_row == 1 or b_col == 1) else NO_WAY
     n_vectors, k_vectors, panel = (n + width - 1) // width, (k + width - 1) // width, TILE_VECTORS * width
-    pack_a, pack_b = a_col != 1, b_row != 1
-    dot_cost = m * n * (k_vectors + k_vectors // 16 + 4) + 14 * k_vectors * (m * pack_a + n * pack_b)
+    pack_a, pack_b = a_col != 1, int(b_row != 1)
+    dot_cost = m * n * (k_vectors + k_vectors // 16 + 2) + 14 * k_vectors * (m * pack_a + n * pack_b)
     m_block, n_block, k_block = max(m, 1), max(n, 1), max(k, 1)
-    tile_rows, tile_columns, unit = TILE_ROWS, panel, width
+    work, parts = m * n * (k + 8), 1
+    if work >= SERIAL_WORK and most_parts > 1:
+        parts = 2
+        while parts < most_parts and 2 * parts * PART_WORK <= work:
+            parts *= 2
     if dot_cost < k * n_vectors * (m + 14 * (b_col != 1)) and (a_row == 1 or not pack_a):
         way = DOT if way == PRODUCT else way
-        tile_rows, tile_columns, unit = DOT_ROWS, DOT_COLUMNS, DOT_COLUMNS
+        tile_rows, tile_columns, unit, columns_first = DOT_ROWS, width, DOT_COLUMNS, 2 * n >= m
+        parts = parts // 2 if parts > 2 else parts
     else:
         # Rows at multiples of 1 kB share few cache sets.
         size = VECTOR_BYTES // width
         big = m >= PACK_ROWS and (k * n * size >= PACK_BYTES or (pack_a and k >= 64 and a_col * size % 1024 == 0))
+        crowded = m >= 128 and k * min(4096, b_row * size & -(b_row * size)) >= 16384
+        tile_rows, tile_columns, unit, columns_first = TILE_ROWS, panel, width, big or b_col != 1 or n >= m
         pack_a = big and pack_a and a_row == 1
-        pack_b = (big or b_col != 1) and m * n * k > 0
+        pack_b = SHARED if big else NONE
         if pack_a:
             blocks = (m + M_BLOCK - 1) // M_BLOCK
             m_block = (m + blocks - 1) // blocks
-        if pack_b:
+        if not big and (b_col != 1 or crowded) and work * k > 0:
+            # Parts that lie one below the other copy the same.
+            panels = (n + panel - 1) // panel
+            parts = min(parts, panels * (m // 128 + 1)) if panels >= 8 else parts
+            pack_b = OWN if b_col == 1 or (parts - 1) // panels * 14 * k * n_vectors < 4096 else SHARED
+        if pack_b == SHARED:
             blocks = (n + N_BLOCK - 1) // N_BLOCK * panel
             n_block = (n + blocks - 1) // blocks * panel
             blocks = (k + K_BLOCK - 1) // K_BLOCK
             k_block = (k + blocks - 1) // blocks
-            unit = panel
-        elif k <= 4:
-            tile_columns = n
-    rows = columns = 1
-    work = m * n * (k + 8)
-    if work >= SERIAL_WORK and most_parts > 1:
-        parts = min(max(work // PART_WORK, 2), most_parts)
-        row_tiles, column_tiles = (m_block + tile_rows - 1) // tile_rows, (n_block + tile_columns - 1) // tile_columns
-        while rows * rows * n_block < parts * m_block and rows < row_tiles:
-            rows += 1
-        columns = min((parts + rows - 1) // rows, column_tiles)
-        rows = min((parts + columns - 1) // columns, row_tiles)
-        if rows * columns == 1:
-            columns = min(2, (n_block + unit - 1) // unit)
-        if way == PRODUCT and n_block >= 4 * panel * columns:
-            unit = panel
-    room = m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * pack_b
+        elif k <= 4 and b_col == 1:
+            tile_columns = n_block
+    row_tiles, column_tiles = (m_block + tile_rows - 1) // tile_rows, (n_block + tile_columns - 1) // tile_columns
+    columns = min(parts, column_tiles) if columns_first else 1
+    rows = min((parts + columns - 1) // columns, row_tiles)
+    columns = min((parts + rows - 1) // rows, column_tiles)
+    # An even number of parts, so that two threads do the same.
+    odd = rows * columns % 2
+    rows, columns = (rows - odd, columns) if rows > 1 else (rows, columns - odd * (columns > 1))
+    if way == PRODUCT and (n_block % panel == 0 or n_block >= 4 * panel * columns):
+        unit = panel
+    if rows * columns == 1 and parts > 1:
+        unit = min(unit, width)
+        columns = min(2, (n_block + unit - 1) // unit)
+    room = m_block * (k_block + 16) * pack_a + (n_block + panel) * k_block * (pack_b == SHARED) + CACHE_LINE
     return (
-        way, int(pack_a), int(pack_b), a_row, a_col, b_row, b_col, m_block, n_block, k_block, rows, columns, unit, room
+        way, int(pack_a), pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, rows, columns, unit, room
     )  # fmt: skip
 
 
@@ -128,61 +143,85 @@ def _finish(c, c_row, bias, biased, rows, columns, activation):
 
 
 @kernel(internal=True)
+def _aligned(block):
+    """The first element on a cache line: loads and stores across two lines take twice as long."""
+    return at(block, -block.ctypes.data % CACHE_LINE // block.itemsize)
+
+
+@kernel(internal=True)
+def _copy_panel(b, b_row, b_col, target, panel, rows, columns):
+    """Copy rows of B, or parts of its columns, into lines of `panel` elements."""
+    if b_col == 1:
+        copy(b, b_row, target, panel, rows, columns)
+    else:
+        transpose(b, b_col, target, panel, columns, rows)
+
+
+@kernel(internal=True)
 def _copy_part(part, a_parts, b_chunks, way, a, a_col, a_copy, a_copy_row, b, b_row, b_col, b_copy, m, n, k):
     """Copy a part of A into rows, or a part of B into panels (into rows of its transpose for dot products)."""
     panel = TILE_VECTORS * lanes(b)
     if part < a_parts:
-        top, columns = part * m // a_parts, k
+        top = part * m // a_parts
         rows = (part + 1) * m // a_parts - top
-        source, line, target, target_line = at(a, top), a_col, at(a_copy, top * a_copy_row), a_copy_row
+        transpose(at(a, top), a_col, at(a_copy, top * a_copy_row), a_copy_row, k, rows)
+        return
+    j, chunk = (part - a_parts) // b_chunks * panel, (part - a_parts) % b_chunks
+    top, columns = chunk * k // b_chunks, min(panel, n - j)
+    rows = (chunk + 1) * k // b_chunks - top
+    source = at(b, top * b_row + j * b_col)
+    if way == DOT:
+        transpose(source, b_row, at(b_copy, j * k + top), k, rows, columns)
     else:
-        j, chunk = (part - a_parts) // b_chunks * panel, (part - a_parts) % b_chunks
-        top, columns = chunk * k // b_chunks, min(panel, n - j)
-        rows = (chunk + 1) * k // b_chunks - top
-        source, line, target, target_line = (
-            at(b, top * b_row + j * b_col),
-            b_col,
-            at(b_copy, j * k + top * panel),
-            panel,
-        )
-        if way == DOT:
-            rows, columns = columns, rows
-            line, target, target_line = b_row, at(b_copy, j * k + top), k
-        elif b_col == 1:
-            for p in range(rows):
-                for i in range(columns):
-                    target[p * panel + i] = source[p * b_row + i]
-            return
-    transpose(source, line, target, target_line, columns, rows)
+        _copy_panel(source, b_row, b_col, at(b_copy, j * k + top * panel), panel, rows, columns)
+
+
+@kernel(internal=True)
+def _copied_product(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, depth_chunk, accumulate, like):
+    """The product of a part, which copies one panel of B after the other."""
+    panel = TILE_VECTORS * lanes(c)
+    room = np.empty(panel * min(depth_chunk, k) + CACHE_LINE, like.dtype)
+    target = _aligned(room)
+    for p in range(0, k, depth_chunk):
+        depth = min(depth_chunk, k - p)
+        for s in range(0, n, panel):
+            columns, left = min(panel, n - s), at(a, p * a_col)
+            _copy_panel(at(b, p * b_row + s * b_col), b_row, b_col, target, panel, depth, columns)
+            add = accumulate or p > 0
+            block_product(left, a_row, a_col, target, panel, at(c, s), c_row, m, columns, depth, add)
 
 
 @kernel(internal=True)
 def _block_part(
-    part, grid_rows, grid_columns, unit, way, a, a_row, a_col, b, b_row, b_panel, c, c_row, bias, biased, m, n, k,
-    row_chunk, depth_chunk, accumulate, finish, activation,
+    part, grid_rows, grid_columns, unit, way, own, a, a_row, a_col, b, b_row, b_col, b_panel, c, c_row, bias, biased,
+    m, n, k, row_chunk, depth_chunk, accumulate, finish, activation, like,
 ):  # fmt: skip
     """One part of C, over one block of K. Columns of B come in panels that lie `b_panel` apart."""
     j, i = part // grid_rows, part % grid_rows
     top, bottom = i * m // grid_rows, (i + 1) * m // grid_rows
     units = (n + unit - 1) // unit
     left, right = j * units // grid_columns * unit, min((j + 1) * units // grid_columns * unit, n)
+    rows, columns = bottom - top, right - left
+    first, place = at(a, top * a_row), at(c, top * c_row + left)
     if way == DOT:
-        source, place = at(b, left * b_row), at(c, top * c_row + left)
-        dot_product(at(a, top * a_row), a_row, source, b_row, place, c_row, bottom - top, right - left, k, accumulate)
+        dot_product(first, a_row, at(b, left * b_row), b_row, place, c_row, rows, columns, k, accumulate)
+    elif own:
+        source = at(b, left * b_col)
+        _copied_product(
+            first, a_row, a_col, source, b_row, b_col, place, c_row, rows, columns, k, depth_chunk, accumulate, like
+        )
     else:
         panel = TILE_VECTORS * lanes(c)
         for p in range(0, max(k, 1), depth_chunk):
             for r in range(top, bottom, row_chunk):
-                rows, depth = min(row_chunk, bottom - r), min(depth_chunk, k - p)
                 for s in range(left, right, panel):
-                    source, place = at(b, s // panel * b_panel + s % panel + p * b_row), at(c, r * c_row + s)
                     block_product(
-                        at(a, r * a_row + p * a_col), a_row, a_col, source, b_row, place, c_row,
-                        rows, min(panel, right - s), depth, accumulate or p > 0,
+                        at(a, r * a_row + p * a_col), a_row, a_col,
+                        at(b, s // panel * b_panel + s % panel + p * b_row), b_row, at(c, r * c_row + s), c_row,
+                        min(row_chunk, bottom - r), min(panel, right - s), min(depth_chunk, k - p), accumulate or p > 0,
                     )  # fmt: skip
     if finish and (biased or activation > 0):
-        place = at(c, top * c_row + left)
-        _finish(place, c_row, at(bias, left), biased, bottom - top, right - left, activation)
+        _finish(place, c_row, at(bias, left), biased, rows, columns, activation)
 
 
 @kernel(internal=True, separate=True)
@@ -190,12 +229,12 @@ def _multiply(plan, a, b, c, bias, biased, m, n, k, accumulate, activation, buff
     (
         way, pack_a, pack_b, a_row, a_col, b_row, b_col, m_block, n_block, k_block, grid_rows, grid_columns, unit, _
     ) = plan  # fmt: skip
-    panel = TILE_VECTORS * lanes(c)
-    a_copy_row = k_block + 16
-    a_copy, b_copy = at(buffer, 0), at(buffer, m_block * a_copy_row * pack_a)
+    panel, shared = TILE_VECTORS * lanes(c), pack_b == SHARED
+    a_copy_row, b_copy = k_block + 16, _aligned(buffer)
+    a_copy = at(b_copy, (n_block + panel) * k_block * shared)
     # Few multiplications per element of C: write it line by line. Few per element of B: read it so.
     row_chunk = TILE_ROWS if k <= 4 else ROW_CHUNK
-    depth_chunk = 8 if m == 1 and k * n > 1 << 17 and not pack_b else K_BLOCK
+    depth_chunk = 8 if m == 1 and k * n > 1 << 17 and pack_b == NONE else K_BLOCK
     parts = grid_rows * grid_columns
     for i in range(0, m, m_block):
         for p in range(0, max(k, 1), k_block):
@@ -205,21 +244,21 @@ def _multiply(plan, a, b, c, bias, biased, m, n, k, accumulate, activation, buff
                 right, right_row, right_panel = at(b, p * b_row + j * b_col), b_row, panel
                 if way == DOT:
                     right_row = b_col
-                if pack_a or pack_b:
+                if pack_a or shared:
                     a_parts = min(parts, rows * depth // 16384 + 1) * pack_a * (j == 0)
-                    b_chunks = min(parts, depth // 256 + 1) * pack_b
+                    b_chunks = min(parts, depth // 256 + 1) * shared
                     parallel_for(_copy_part, a_parts + b_chunks * ((columns + panel - 1) // panel), (
                         a_parts, b_chunks, way, left, a_col, a_copy, a_copy_row, right, b_row, b_col, b_copy,
                         rows, columns, depth,
                     ))  # fmt: skip
                 if pack_a:
                     left, left_row, left_col = a_copy, a_copy_row, 1
-                if pack_b:
+                if shared:
                     right, right_row, right_panel = b_copy, depth if way == DOT else panel, panel * depth
                 parallel_for(_block_part, parts, (
-                    grid_rows, grid_columns, unit, way, left, left_row, left_col, right, right_row, right_panel,
-                    at(c, i * n + j), n, at(bias, j), biased, rows, columns, depth, row_chunk, depth_chunk,
-                    accumulate or p > 0, p + k_block >= k, activation,
+                    grid_rows, grid_columns, unit, way, pack_b == OWN, left, left_row, left_col, right, right_row,
+                    b_col, right_panel, at(c, i * n + j), n, at(bias, j), biased, rows, columns, depth, row_chunk,
+                    depth_chunk, accumulate or p > 0, p + k_block >= k, activation, buffer,
                 ))  # fmt: skip
 
 
@@ -242,8 +281,8 @@ def _gemm(a, b, c, bias, accumulate, activation):
     plan = _plan(rows, columns, k, a_row, a_col, b_row, b_col, lanes(c), MOST_PARTS)
     if plan[0] == NO_WAY:
         return UNSUITABLE
-    buffer, result = np.empty(plan[13], c.dtype), np.empty(m * n * turned, c.dtype)
-    product = at(result, 0) if turned else out
+    buffer = np.empty(plan[13] + m * n * turned, c.dtype)
+    product = at(buffer, plan[13]) if turned else out
     plain = not (swapped or turned)
     _multiply(plan, left, right, product, add, biased and plain, rows, columns, k, accumulate, now, buffer)
     if turned:
@@ -276,7 +315,7 @@ def _gemm_batched(a, b, c, bias, accumulate, activation):
     a_item, b_item = a.strides[0] // size, b.strides[0] // size
     # Large items are cut into parts, one item after the other; small ones are shared out whole.
     work = m * n * (k + 8)
-    shares = min(batch, min(MOST_PARTS, batch * work // PART_WORK + 1)) if work < 8 * PART_WORK else 1
+    shares = min(batch, min(MOST_PARTS, batch * work // (2 * PART_WORK) + 1)) if work < 16 * PART_WORK else 1
     most_parts = MOST_PARTS if shares <= 1 else 1
     plan = _plan(m, n, k, a_row, a_col, b_row, b_col, lanes(c), most_parts)
     if plan[0] == NO_WAY or a_item < 0 or b_item < 0:

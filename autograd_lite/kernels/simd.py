@@ -1,12 +1,13 @@
 """Vector code: the one place where the library writes its own instructions.
 
-Three operations on blocks of matrices, for float32 and float64, to be called inside kernels:
+Four operations on blocks of matrices, for float32 and float64, to be called inside kernels:
 
 - `block_product`: A times B, where rows of B are contiguous;
 - `dot_product`: A times the transpose of B, where rows of A and of B are contiguous;
+- `copy`: a block copied;
 - `transpose`: a block copied with rows and columns swapped.
 
-Each is cut into tiles that fit the vector registers. A tile of the first is
+The products are cut into tiles that fit the vector registers. A tile of the first is
 
     for p in range(k):                         # the sums never leave their registers
         for v in range(vectors): b[v] = B[p, v * WIDTH : (v + 1) * WIDTH]
@@ -38,15 +39,17 @@ TILE_ROWS, TILE_VECTORS = (4, 3) if VECTOR_BITS == 256 else (6, 4)
 DOT_ROWS, DOT_COLUMNS = (3, 3) if VECTOR_BITS == 256 else (5, 4)
 """The largest tile of `dot_product`."""
 
-PRODUCT, DOT, TRANSPOSE = "autograd_lite_product", "autograd_lite_dot", "autograd_lite_transpose"
+PRODUCT, DOT = "autograd_lite_product", "autograd_lite_dot"
+COPY, TRANSPOSE = "autograd_lite_copy", "autograd_lite_transpose"
 
 
 class _Products(Emitter):
-    signatures = {PRODUCT: "wwwwpwwpwpwb", DOT: "wwwpwpwpwb", TRANSPOSE: "wwpwpw"}
+    signatures = {PRODUCT: "wwwwpwwpwpwb", DOT: "wwwpwpwpwb", COPY: "wwpwpw", TRANSPOSE: "wwpwpw"}
 
     def emit(self) -> None:
         self.product()
         self.dot()
+        self.copy()
         self.transpose()
 
     def product(self) -> None:
@@ -141,14 +144,54 @@ class _Products(Emitter):
         mask = vector.first_lanes(rest)
         some = builder.select(builder.icmp_signed(">", rest, word(0)), word(1), word(0))
         _, _, *sums = loop(builder, some, carried, lambda i, values: step(i, values, mask))
-        for (r, s), total in zip(tile, sums, strict=True):
+        # Every row takes as many lanes of the vectors of sums, so that its numbers lie together in one.
+        slots = min(1 << (columns - 1).bit_length(), vector.width)
+        pieces = [(r, s) for r in range(rows) for s in range(0, columns, slots)]
+        missing = ir.Constant(vector.type, ir.Undefined)
+        sums = [sums[r * columns + s + i] if s + i < columns else missing for r, s in pieces for i in range(slots)]
+        totals = vector.sums(sums)
+        places, results = [], []
+        for number, (r, s) in enumerate(pieces):
+            first, live = number * slots % vector.width, min(slots, columns - s)
+            lanes = ir.Constant(ir.VectorType(INT32, live), list(range(first, first + live)))
+            results.append(builder.shuffle_vector(totals[number * slots // vector.width], missing, lanes))
             place = builder.gep(c, [builder.add(builder.mul(c_row, word(r)), word(s))])
-            start = builder.block
-            with builder.if_then(accumulate):
-                found = builder.load(place)
-                loaded = builder.block
-            before = self.either(builder, ir.Constant(vector.element, -0.0), start, found, loaded)
-            builder.store(builder.fadd(before, vector.sum(total)), place)
+            places.append(builder.bitcast(place, results[-1].type.as_pointer()))
+        start = builder.block
+        with builder.if_then(accumulate):
+            found = [builder.load(place, align=self.size) for place in places]
+            loaded = builder.block
+        nothing = [ir.Constant(total.type, [-0.0] * total.type.count) for total in results]
+        before = [self.either(builder, x, start, y, loaded) for x, y in zip(nothing, found, strict=True)]
+        for place, total, value in zip(places, results, before, strict=True):
+            builder.store(builder.fadd(value, total), place, align=self.size)
+        builder.ret_void()
+        return function
+
+    def copy(self) -> None:
+        """copy(rows, columns, source, source_row, target, target_row): at most a tile wide."""
+        function, builder, vector = self.function(COPY, self.signatures[COPY])
+        rows, columns, *rest = function.args
+        before = builder.udiv(builder.sub(columns, word(1)), word(vector.width))
+        last = builder.sub(columns, builder.mul(before, word(vector.width)))
+        cases = {vectors: self.copy_panel(vectors + 1) for vectors in range(TILE_VECTORS)}
+        self.choose(builder, before, cases, [rows, last, *rest])
+
+    def copy_panel(self, vectors: int) -> ir.Function:
+        """`last` counts the live lanes of the last vector."""
+        function, builder, vector = self.function(f"{COPY}_{vectors}", self.signatures[COPY])
+        rows, last, source, source_row, target, target_row = function.args
+        masks = [None] * (vectors - 1) + [vector.first_lanes(last)]
+
+        def one_row(_: ir.Value, carried: Values) -> Values:
+            source_now, target_now = carried
+            places = [word(v * vector.width) for v in range(vectors)]
+            for place, mask in zip(places, masks, strict=True):
+                value = vector.load(builder.gep(source_now, [place]), mask)
+                vector.store(value, builder.gep(target_now, [place]), mask)
+            return [builder.gep(source_now, [source_row]), builder.gep(target_now, [target_row])]
+
+        loop(builder, rows, [source, target], one_row)
         builder.ret_void()
         return function
 
@@ -257,7 +300,7 @@ lanes = _lanes if JIT else _numpy_lanes
 
 
 _library = VectorLibrary(_Products, __file__)
-_product, _dot, _transpose = (_library[name] for name in _Products.signatures)
+_product, _dot, _copy, _transpose = (_library[name] for name in _Products.signatures)
 
 
 @kernel(internal=True)
@@ -293,6 +336,13 @@ def _vector_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
             rows = (r + 1) * m // row_tiles - i
             place = at(c, i * c_row + j)
             _dot((rows, columns, k, at(a, i * a_row), a_row, at(b, j * b_row), b_row, place, c_row, accumulate))
+
+
+@kernel(internal=True)
+def _vector_copy(a, a_row, out, out_row, m, n):
+    panel = TILE_VECTORS * lanes(a)
+    for j in range(0, n, panel):
+        _copy((m, min(panel, n - j), at(a, j), a_row, at(out, j), out_row))
 
 
 @kernel(internal=True)
@@ -333,6 +383,13 @@ def _plain_dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate):
 
 
 @kernel(internal=True)
+def _plain_copy(a, a_row, out, out_row, m, n):
+    for i in range(m):
+        for j in range(n):
+            out[i * out_row + j] = a[i * a_row + j]
+
+
+@kernel(internal=True)
 def _plain_transpose(a, a_row, out, out_row, m, n):
     for i in range(m):
         for j in range(n):
@@ -357,6 +414,10 @@ def _numpy_dot_product(
 ) -> None:  # fmt: skip
     target, product = _matrix(c, m, n, c_row), _matrix(a, m, k, a_row) @ _matrix(b, n, k, b_row).T
     target[...] = target + product if accumulate else product
+
+
+def _numpy_copy(a: np.ndarray, a_row: int, out: np.ndarray, out_row: int, m: int, n: int) -> None:
+    _matrix(out, m, n, out_row)[...] = _matrix(a, m, n, a_row)
 
 
 def _numpy_transpose(a: np.ndarray, a_row: int, out: np.ndarray, out_row: int, m: int, n: int) -> None:
@@ -387,6 +448,11 @@ Inside a kernel: ``dot_product(a, a_row, b, b_row, c, c_row, m, n, k, accumulate
 stored by rows and a B stored by columns: it sums ``a[i * a_row + p] * b[j * b_row + p]`` over p < k. It needs no
 packing, and is the faster one where m or n is small and k is not. Each lane of the vectors sums its own p, so the
 bits depend on k alone.
+"""
+copy = _chosen(_vector_copy, _plain_copy, _numpy_copy)
+"""
+Inside a kernel: ``copy(a, a_row, out, out_row, m, n)`` sets ``out[i * out_row + j] = a[i * a_row + j]`` for i < m,
+j < n.
 """
 transpose = _chosen(_vector_transpose, _plain_transpose, _numpy_transpose)
 """

@@ -78,6 +78,8 @@ def test_tails(layout: str, dtype: type) -> None:
         (1, 700, 300),  # read line by line
         (300, 700, 1),
         (200, 2, 300),  # written line by line
+        (140, 20, 1024),  # parts copy the panels that they need, transposed or not
+        (140, 1100, 256),  # and more than one block of K of them
     ],
 )
 def test_every_way(m: int, k: int, n: int, layout: str, dtype: type) -> None:
