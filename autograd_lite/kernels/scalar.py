@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import typeof
@@ -21,6 +22,8 @@ from .jit import JIT
 _FLAGS = ("contract",)  # intrinsics set their own flags: Numba's apply to Python operators only
 _MANTISSA = {32: 23, 64: 52}
 _BIAS = {32: 127, 64: 1023}
+_SCALES = JIT and llvm.get_host_cpu_features().get("avx512vl", False)
+"""Whether one instruction multiplies by a power of two."""
 _ROOT_HALF = {32: 0x3F3504F3, 64: 0x3FE6A09E667F3BCD}  # bits of sqrt(1/2)
 
 
@@ -91,6 +94,12 @@ def _emit_power_of_two(builder: ir.IRBuilder, width: int, w: Any) -> Any:
 def _emit_ldexp(builder: ir.IRBuilder, width: int, x: Any, w: Any) -> Any:
     word = ir.IntType(width)
     both = builder.bitcast(w, word)
+    if _SCALES:
+        n = builder.sub(both, builder.bitcast(ir.Constant(w.type, _whole_magic(width)), word))
+        n = n if width == 32 else builder.trunc(n, ir.IntType(32))
+        wanted = ir.FunctionType(x.type, [x.type, n.type])
+        function = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.ldexp.f{width}.i32")
+        return builder.call(function, [x, n])
     half = builder.lshr(both, ir.Constant(word, 1))
     for part in (half, builder.sub(both, half)):  # 2**n itself may be subnormal, or overflow
         power = builder.shl(part, ir.Constant(word, _MANTISSA[width]))
@@ -140,6 +149,18 @@ def _plain_mantissa(x: Any) -> Any:
     return m + m if m < np.sqrt(type(x)(0.5)) else m
 
 
+def _emit_lifted(builder: ir.IRBuilder, width: int, x: Any) -> Any:
+    if width == 32:
+        return builder.sitofp(builder.bitcast(x, ir.IntType(32)), x.type)
+    return builder.fmul(x, ir.Constant(x.type, 2.0**54))
+
+
+def _plain_lifted(x: Any) -> Any:
+    return np.ldexp(x, 149 if isinstance(x, np.float32) else 54)
+
+
+lifted = _emitted(1, _emit_lifted, _plain_lifted)
+"""A subnormal x as a normal number: x * 2**149 in float32, x * 2**54 in float64."""
 exponent = _emitted(1, _emit_exponent, _plain_exponent)
 """The whole number n, as a float, for which x = m * 2**n with sqrt(1/2) <= m < sqrt(2); x normal, > 0."""
 mantissa = _emitted(1, _emit_mantissa, _plain_mantissa)
@@ -263,6 +284,12 @@ where: Any = _where if JIT else _plain_where
 """where(condition, a, b) without a branch; both sides are computed, and only the chosen one counts."""
 
 
+def _emit_polynomial(builder: ir.IRBuilder, at: Any, terms: list[Any], result: Any) -> Any:
+    for term in reversed(terms):
+        result = builder.fadd(builder.fmul(result, at, _FLAGS), term, _FLAGS)
+    return result
+
+
 @intrinsic
 def _horner(typingctx: Any, x: Any, coefficients: Any) -> Any:
     if x not in (types.float32, types.float64) or getattr(coefficients, "dtype", None) != x:
@@ -270,11 +297,23 @@ def _horner(typingctx: Any, x: Any, coefficients: Any) -> Any:
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
         at, table = values
+        *terms, last = [builder.extract_value(table, i) for i in range(coefficients.count)]
+        return _emit_polynomial(builder, at, terms, last)
+
+    return x(x, coefficients), codegen
+
+
+@intrinsic
+def _monic(typingctx: Any, x: Any, coefficients: Any) -> Any:
+    if x not in (types.float32, types.float64) or getattr(coefficients, "dtype", x) != x:
+        return None
+
+    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:
+        at, table = values
         terms = [builder.extract_value(table, i) for i in range(coefficients.count)]
-        result = terms.pop()
-        while terms:
-            result = builder.fadd(builder.fmul(result, at, _FLAGS), terms.pop(), _FLAGS)
-        return result
+        if not terms:
+            return ir.Constant(at.type, 1.0)
+        return _emit_polynomial(builder, at, terms[:-1], builder.fadd(at, terms[-1], _FLAGS))
 
     return x(x, coefficients), codegen
 
@@ -286,8 +325,14 @@ def _plain_horner(x: Any, coefficients: Any) -> Any:
     return result
 
 
+def _plain_monic(x: Any, coefficients: Any) -> Any:
+    return _plain_horner(x, (*coefficients, type(x)(1)))
+
+
 horner: Any = _horner if JIT else _plain_horner
 """horner(x, c) = c[0] + c[1]*x + c[2]*x**2 + ..., unrolled, one fused multiply-add per term."""
+monic: Any = _monic if JIT else _plain_monic
+"""monic(x, c) = horner(x, (*c, 1)), which begins with an addition."""
 
 
 def constants(single: Any, double: Any) -> Any:

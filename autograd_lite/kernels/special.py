@@ -35,11 +35,13 @@ from .scalar import (
     fmin,
     horner,
     ldexp,
+    lifted,
     like,
     magnitude,
     mantissa,
     maximum,
     minimum,
+    monic,
     power_of_two,
     round_half_even,
     sqrt,
@@ -71,25 +73,29 @@ class Exp(NamedTuple):
     high_two: float  # exp2(high_two) overflows
     low_minus_one: float  # expm1(low_minus_one) rounds to -1
     small: float  # expm1(x) rounds to x below
+    tail: float  # tail * exp(-low) does not overflow
+    tail_bits: float
     log2_e: float
     ln2: float
     ln2_high: float
     ln2_low: float
     poly: Poly  # exp(r)
     poly_minus_one: Poly  # (exp(r) - 1 - r) / r**2
+    ratio: Poly  # d = r / tanh(r / 2) in r**2; exp(r) = (d + r) / (d - r)
 
 
 EXP = constants(
     Exp(
-        -104.0, 90.0, 89.0, -151.0, 129.0, -25.0, 2.0**-25, 1.4426950408889634, 0.6931471805599453,
+        -104.0, 90.0, 89.0, -151.0, 129.0, -25.0, 2.0**-25, 2.0**-24, 24.0, 1.4426950408889634, 0.6931471805599453,
         0.693145751953125, 1.4286068203094172e-06,
         (1.0, 1.0, 0.4999999403953552, 0.1666651964187622, 0.041668232530355453, 0.008368822745978832,
          0.001382383517920971),
         (0.4999999701976776, 0.1666654348373413, 0.04166754335165024, 0.008366551250219345,
          0.0013860821491107345),
+        (2.0, 0.16666625440120697, -0.0027667125687003136),
     ),
     Exp(
-        -746.0, 711.0, 710.0, -1076.0, 1025.0, -50.0, 2.0**-54, 1.4426950408889634, 0.6931471805599453,
+        -746.0, 711.0, 710.0, -1076.0, 1025.0, -50.0, 2.0**-54, 2.0**-54, 54.0, 1.4426950408889634, 0.6931471805599453,
         0.6931471803691238, 1.9082149292705877e-10,
         (1.0, 1.0, 0.5000000000000011, 0.16666666666666438, 0.0416666666665267, 0.008333333333479062,
          0.0013888888944466342, 0.00019841269538658287, 2.4801492275368332e-05, 2.755755838010006e-06,
@@ -97,35 +103,36 @@ EXP = constants(
         (0.5, 0.16666666666666677, 0.04166666666666664, 0.008333333333321443, 0.0013888888888907874,
          0.00019841269886570388, 2.4801587269353968e-05, 2.7557243776418e-06, 2.7557326192239706e-07,
          2.510918593863033e-08, 2.089753681346947e-09),
+        (2.0, 0.1666666666666666, -0.0027777777777561142, 6.613756469998891e-05, -1.6534057515757058e-06,
+         4.143646749194716e-08),
     ),
 )  # fmt: skip
 
 
 class Log(NamedTuple):
-    """Constants of the logarithm; `poly` is (log(1+f) - f) / f**2 in f, or 2(atanh(s)/s - 1)/s**2 in s**2."""
+    """Constants of the logarithm; `poly` is 2 * (atanh(s) / s - 1) / s**2 in s**2."""
 
     least_normal: float
-    lift: float  # takes subnormal numbers to normal ones
     lift_bits: float
     ln2_high: float
     ln2_low: float
     log10_2_high: float
     log10_2_low: float
     log10_e: float
+    largest: float
     huge: float  # from here on, asinh(x) = log(2x)
     poly: Poly
 
 
 LOG = constants(
     Log(
-        2.0**-126, 2.0**25, 25.0, 0.693145751953125, 1.4286068203094172e-06,
-        0.301025390625, 4.6050389811952137e-06, 0.4342944819032518, 1e10,
-        (-0.5, 0.3333333134651184, -0.250008225440979, 0.2000124603509903, -0.16623324155807495,
-         0.14201486110687256, -0.131602942943573, 0.12762750685214996, -0.07635068893432617),
+        2.0**-126, 149.0, 0.693145751953125, 1.4286068203094172e-06,
+        0.301025390625, 4.6050389811952137e-06, 0.4342944819032518, float(np.finfo(np.float32).max), 1e10,
+        (0.6666677594184875, 0.399775892496109, 0.2987057566642761),
     ),
     Log(
-        2.0**-1022, 2.0**54, 54.0, 0.6931471803691238, 1.9082149292705877e-10,
-        0.30102999566406652, -8.5323443170571066e-14, 0.4342944819032518, 1e100,
+        2.0**-1022, 54.0, 0.6931471803691238, 1.9082149292705877e-10,
+        0.30102999566406652, -8.5323443170571066e-14, 0.4342944819032518, float(np.finfo(np.float64).max), 1e100,
         (0.666666666666667, 0.39999999999899505, 0.28571428625975487, 0.2222221113479508,
          0.18182889125261723, 0.15331721600556042, 0.14616449685043406),
     ),
@@ -135,7 +142,8 @@ LOG = constants(
 class Erf(NamedTuple):
     """erfc(x) = exp(-x**2) / (1 + 2*x) * poly((x - middle) / (x + middle)) for 0 <= x <= limit (M. M. Shepherd
     and J. G. Laframboise, Chebyshev approximation of (1 + 2x)exp(x^2)erfc x, Math. Comp. 36, 1981), and
-    erf(x) = x * top(x**2) / bottom(x**2): in float32 up to 3.925, where erf becomes 1, in float64 up to 1.
+    erf(x) = x * top(x**2) / bottom(x**2): in float32 up to 3.8, where erf is nearly 1, in float64 up to 1.
+    `bottom` is without its leading coefficient, which is 1.
     """
 
     limit: float  # erfc(limit) rounds to 0
@@ -151,10 +159,9 @@ ERF = constants(
         (1.2530080080032349, -0.13562114536762238, -0.047562289983034134, 0.12964661419391632,
          -0.11927247792482376, 0.06829337030649185, -0.023791348561644554, 0.0025788452476263046,
          0.0019963758531957865, -0.0007957492489367723, -0.0002763902593869716),
-        (1.1283791065216064, 0.19059015810489655, 0.052768588066101074, 0.0037724364083260298,
-         0.0002848357253242284, 2.0462009615584975e-06),
-        (1.0, 0.5022386312484741, 0.11418113112449646, 0.014982868917286396, 0.0011638192227110267,
-         3.804795414907858e-05),
+        (28013.064453125, 4518.8271484375, 1287.391845703125, 85.8702621459961, 7.141530990600586,
+         0.055847883224487305),
+        (24825.93359375, 12280.0166015625, 2751.6796875, 356.383544921875, 27.446462631225586),
     ),
     Erf(
         28.0, 4.0,
@@ -167,7 +174,7 @@ ERF = constants(
         (1.1283791670955126, -0.37612638903183543, 0.11283791670945006, -0.02686617064323777,
          0.0052239776071164225, -0.0008548325975389692, 0.00012055294904839707, -1.492473690741966e-05,
          1.6447424703317362e-06, -1.6208483801871705e-07, 1.3720064546777686e-08, -7.795898827002142e-10),
-        (1.0,),
+        (),
     ),
 )  # fmt: skip
 LOG1P = constants(  # 2 * (atanh(s) / s - 1) / s**2 in s**2, 0 <= s <= 1/3
@@ -254,19 +261,12 @@ def expm1(x: Any) -> Any:
     return where(magnitude(x) < c.small, x, y + y)
 
 
-def _log_reduced_single(x: Any) -> Any:
-    return x + x * x * horner(x, LOG(x).poly)
-
-
-def _log_reduced_double(x: Any) -> Any:
+@kernel(inline=True)
+def _log_reduced(x: Any) -> Any:
+    """log(1 + x) = 2 * atanh(s), s = x / (2 + x), for sqrt(1/2) <= 1 + x < sqrt(2); 2*s = x - s*x rounds less."""
     s = x / (like(x, 2) + x)
     z = s * s
-    h = like(x, 0.5) * x * x
-    return x - (h - s * (h + z * horner(z, LOG(x).poly)))
-
-
-_log_reduced = by_type(_log_reduced_single, _log_reduced_double)
-"""log(1 + x) for sqrt(1/2) <= 1 + x < sqrt(2)."""
+    return x - s * (x - z * horner(z, LOG(x).poly))
 
 
 @kernel(inline=True)
@@ -274,7 +274,7 @@ def _log_parts(x: Any) -> Any:
     """n and log(1 + f) for x = 2**n * (1 + f), x > 0 and finite."""
     c = LOG(x)
     tiny = x < c.least_normal
-    y = where(tiny, x * c.lift, x)
+    y = where(tiny, lifted(x), x)
     n = exponent(y) - where(tiny, c.lift_bits, like(x, 0))
     return n, _log_reduced(mantissa(y) - like(x, 1))
 
@@ -282,16 +282,29 @@ def _log_parts(x: Any) -> Any:
 @kernel(inline=True)
 def _log_mended(x: Any, result: Any) -> Any:
     """`result`, but the right special value where x is not positive and finite."""
-    inf = like(x, np.inf)
-    return where(x > like(x, 0), where(x < inf, result, x), where(x == like(x, 0), -inf, like(x, np.nan)))
+    zero, inf = like(x, 0), like(x, np.inf)
+    far = x - LOG(x).largest  # not above 0 but for infinity
+    return where(x > zero, where(result > far, result, far), where(x == zero, -inf, like(x, np.nan)))
+
+
+def _log_single(x: Any) -> Any:
+    n, p = _log_parts(x)
+    return _log_mended(x, n * EXP(x).ln2 + p)  # ln2 rounded is off by 0.05 ulp of it
+
+
+def _log_double(x: Any) -> Any:
+    c = LOG(x)
+    n, p = _log_parts(x)
+    return _log_mended(x, n * c.ln2_high + (n * c.ln2_low + p))
+
+
+_log = by_type(_log_single, _log_double)
 
 
 @kernel(inline=True)
 def log(x: Any) -> Any:
-    """Natural logarithm, to 1 ulp."""
-    c = LOG(x)
-    n, p = _log_parts(x)
-    return _log_mended(x, n * c.ln2_high + (n * c.ln2_low + p))
+    """Natural logarithm, to 1 ulp (float64: 1.2)."""
+    return _log(x)
 
 
 @kernel(inline=True)
@@ -328,9 +341,17 @@ def log1p(x: Any) -> Any:
 
 @kernel(inline=True)
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent, to 3 ulp, as -e / (2 + e) with e = expm1(-2|x|)."""
-    e = _half_expm1(like(x, -2) * magnitude(x))
-    return copysign(e / (like(x, 1) + e), x)
+    """Hyperbolic tangent, to 3 ulp, as (1 - e) / (1 + e) with e = exp(-2|x|) = 2**n * (d + r) / (d - r)."""
+    c = EXP(x)
+    a = magnitude(x)
+    y = a + a
+    y = where(y > -c.low_minus_one, -c.low_minus_one, y)
+    w = whole(y * -c.log2_e)
+    r = whole_value(w) * -c.ln2 - y  # 2**n is too small where ln2 would need a second part
+    d = horner(r * r, c.ratio)
+    scale = power_of_two(w)
+    more, less = like(x, 1) + scale, like(x, 1) - scale
+    return copysign((d * less - r * more) / (d * more - r * less), x)
 
 
 @kernel(inline=True)
@@ -383,10 +404,13 @@ def atanh(x: Any) -> Any:
 
 @kernel(inline=True)
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), to 3 ulp, on both tails."""
-    one = like(x, 1)
-    z = exp_minus(x)
-    return where(x < like(x, 0), z, one) / (one + z)
+    """1 / (1 + exp(-x)), to 3 ulp, on both tails, with exp(-x) = 2**n * (d + r) / (d - r)."""
+    c = EXP(x)
+    w, r = _exp_reduce(-clamp(x, c.low, like(x, 60)))  # from 40 on it rounds to 1
+    d = horner(r * r, c.ratio)
+    scale = power_of_two(w - c.tail_bits)
+    y = c.tail * (d - r)
+    return y / (scale * (d + r) + y)
 
 
 @kernel(inline=True)
@@ -429,7 +453,7 @@ def _erfc_of_magnitude(x: Any) -> Any:
 def _erf_near(x: Any) -> Any:
     c = ERF(x)
     z = x * x
-    return x * horner(z, c.top) / horner(z, c.bottom)
+    return x * horner(z, c.top) / monic(z, c.bottom)
 
 
 @kernel(inline=True)
@@ -442,7 +466,7 @@ def erfc(x: Any) -> Any:
 
 
 def _erf_single(x: Any) -> Any:
-    limit, one = like(x, 3.925), like(x, 1)
+    limit, one = like(x, 3.8), like(x, 1)
     return clamp(_erf_near(clamp(x, -limit, limit)), -one, one)
 
 
