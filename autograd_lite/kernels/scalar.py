@@ -305,7 +305,7 @@ def _horner(typingctx: Any, x: Any, coefficients: Any) -> Any:
 
 @intrinsic
 def _monic(typingctx: Any, x: Any, coefficients: Any) -> Any:
-    if x not in (types.float32, types.float64) or getattr(coefficients, "dtype", x) != x:
+    if x not in (types.float32, types.float64) or (coefficients.count and getattr(coefficients, "dtype", None) != x):
         return None
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> Any:

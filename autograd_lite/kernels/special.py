@@ -262,21 +262,19 @@ def expm1(x: Any) -> Any:
 
 
 @kernel(inline=True)
-def _log_reduced(x: Any) -> Any:
-    """log(1 + x) = 2 * atanh(s), s = x / (2 + x), for sqrt(1/2) <= 1 + x < sqrt(2); 2*s = x - s*x rounds less."""
-    s = x / (like(x, 2) + x)
-    z = s * s
-    return x - s * (x - z * horner(z, LOG(x).poly))
-
-
-@kernel(inline=True)
 def _log_parts(x: Any) -> Any:
-    """n and log(1 + f) for x = 2**n * (1 + f), x > 0 and finite."""
+    """n, f and q for x = 2**n * (1 + f), log(1 + f) = f - q; x > 0 and finite.
+
+    It is 2 * atanh(s) for s = f / (2 + f); and 2*s is f - s*f, which rounds less.
+    """
     c = LOG(x)
     tiny = x < c.least_normal
     y = where(tiny, lifted(x), x)
     n = exponent(y) - where(tiny, c.lift_bits, like(x, 0))
-    return n, _log_reduced(mantissa(y) - like(x, 1))
+    f = mantissa(y) - like(x, 1)
+    s = f / (like(x, 2) + f)
+    z = s * s
+    return n, f, s * (f - z * horner(z, c.poly))
 
 
 @kernel(inline=True)
@@ -288,14 +286,14 @@ def _log_mended(x: Any, result: Any) -> Any:
 
 
 def _log_single(x: Any) -> Any:
-    n, p = _log_parts(x)
-    return _log_mended(x, n * EXP(x).ln2 + p)  # ln2 rounded is off by 0.05 ulp of it
+    n, f, q = _log_parts(x)
+    return _log_mended(x, n * EXP(x).ln2 + (f - q))  # ln2 rounded is off by 0.05 ulp of it
 
 
 def _log_double(x: Any) -> Any:
     c = LOG(x)
-    n, p = _log_parts(x)
-    return _log_mended(x, n * c.ln2_high + (n * c.ln2_low + p))
+    n, f, q = _log_parts(x)
+    return _log_mended(x, n * c.ln2_high + (n * c.ln2_low + (f - q)))
 
 
 _log = by_type(_log_single, _log_double)
@@ -310,16 +308,17 @@ def log(x: Any) -> Any:
 @kernel(inline=True)
 def log2(x: Any) -> Any:
     """Logarithm to base 2, to 2 ulp; exact for powers of 2."""
-    n, p = _log_parts(x)
-    return _log_mended(x, n + p * EXP(x).log2_e)
+    c = EXP(x)
+    n, f, q = _log_parts(x)
+    return _log_mended(x, n + (f * c.log2_e - q * c.log2_e))
 
 
 @kernel(inline=True)
 def log10(x: Any) -> Any:
     """Logarithm to base 10, to 2 ulp."""
     c = LOG(x)
-    n, p = _log_parts(x)
-    return _log_mended(x, n * c.log10_2_high + (n * c.log10_2_low + p * c.log10_e))
+    n, f, q = _log_parts(x)
+    return _log_mended(x, n * c.log10_2_high + (n * c.log10_2_low + (f * c.log10_e - q * c.log10_e)))
 
 
 @kernel(inline=True)
