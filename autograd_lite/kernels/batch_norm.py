@@ -38,6 +38,8 @@ from .simd_pool import max_2x2_backward_row, max_2x2_relu_row
 from .threading import parallel_for
 
 START = np.int64(0)
+NOWHERE = np.empty(0, np.uint8)
+"""Codes of maxima where nothing is pooled."""
 
 
 @kernel(internal=True)
@@ -45,6 +47,10 @@ def _spread(values, first, channels, work, place, size):
     """Give every element of a tile its channel's value."""
     span = np.uint64(size // channels)
     place = np.uint64(place)
+    if span == 1:
+        for c in range(np.uint64(channels)):
+            work[place + c] = values[np.uint64(first) + c]
+        return
     for c in range(channels):
         value = values[first + c]
         for _ in range(span):
@@ -56,6 +62,10 @@ def _spread(values, first, channels, work, place, size):
 def _fold(work, place, size, channels, sums, first):
     """Add every element of a tile to its channel's sum."""
     span = np.uint64(size // channels)
+    if span == 1:
+        for c in range(np.uint64(channels)):
+            sums[np.uint64(first) + c] += work[np.uint64(place) + c]
+        return
     for c in range(channels):
         start = np.uint64(place) + np.uint64(c) * span
         total = work.dtype.type(0)
@@ -126,8 +136,9 @@ def _batch_part(
 @kernel
 def _batch(
     parts, count, channels, span, tile, line, eps, relu, train, momentum, x, weight, bias, running_mean, running_var,
-    mean, rstd, var, out, where,
+    stats, out, where,
 ):  # fmt: skip
+    mean, rstd, var = stats[0], stats[1], stats[2]
     if not train:
         for c in range(channels):
             mean[c] = running_mean[c]
@@ -219,10 +230,10 @@ def _batch_backward_part(
 
 @kernel
 def _batch_backward(
-    parts, count, channels, span, tile, line, relu, train, grad, where, x, weight, bias, mean, rstd, dx, dweight, dbias
+    parts, count, channels, span, tile, line, relu, train, grad, where, x, weight, bias, stats, dx, dweight, dbias
 ):
     args = (
-        parts, count, channels, span, tile, line, relu, train, grad, where, x, weight, bias, mean, rstd, dx,
+        parts, count, channels, span, tile, line, relu, train, grad, where, x, weight, bias, stats[0], stats[1], dx,
         dweight, dbias,
     )  # fmt: skip
     parallel_for(_batch_backward_part, parts, args)
@@ -243,8 +254,9 @@ def _run(
     running_var: np.ndarray | None, momentum: float, eps: float, train: bool, relu: bool, pool: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     channels = x.shape[1] if x.ndim > 1 else -1
-    arrays = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
-    check_channels("batch_norm", x, arrays, channels)
+    check_channels(
+        "batch_norm", x, channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
     if not train and (running_mean is None or running_var is None):
         raise RuntimeError("batch_norm: running_mean and running_var must be given in evaluation mode")
     span = math.prod(x.shape[2:])
@@ -260,14 +272,13 @@ def _run(
                 f"{TILE // 2}, got shape {shape}"
             )
         line, shape = shape[3], (*shape[:2], shape[2] // 2, shape[3] // 2)
-    out, where = memory.empty(shape, x.dtype), memory.empty(shape if pool else (0,), np.dtype(np.uint8))
-    stats = np.empty((3, channels), x.dtype)
-    nothing = stats[0, :0]
+    out, stats = memory.empty(shape, x.dtype), np.empty((3, channels), x.dtype)
+    where = memory.empty(shape, np.dtype(np.uint8)) if pool else NOWHERE
     _batch(
         parts_of(channels, x.size), x.shape[0], channels, span, _tile(x.shape), line, eps, relu, train, momentum,
-        x.reshape(-1), filled(weight, 1, channels, x), filled(bias, 0, channels, x),
-        nothing if running_mean is None else running_mean, nothing if running_var is None else running_var,
-        *stats, out.reshape(-1), where.reshape(-1),
+        x.ravel(), filled(weight, 1, channels, x), filled(bias, 0, channels, x),
+        stats[0, :0] if running_mean is None else running_mean, stats[0, :0] if running_var is None else running_var,
+        stats, out.ravel(), where.ravel(),
     )  # fmt: skip
     return out, stats, where
 
@@ -347,9 +358,9 @@ def _run_backward(
     dx = memory.empty(x.shape, x.dtype)
     dweight, dbias = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     _batch_backward(
-        parts_of(channels, x.size), x.shape[0], channels, span, _tile(x.shape), line, relu, train, grad.reshape(-1),
-        where.reshape(-1), x.reshape(-1), filled(weight, 1, channels, x), filled(bias, 0, channels, x),
-        stats[0], stats[1], dx.reshape(-1), dweight, dbias,
+        parts_of(channels, x.size), x.shape[0], channels, span, _tile(x.shape), line, relu, train, grad.ravel(),
+        where.ravel(), x.ravel(), filled(weight, 1, channels, x), filled(bias, 0, channels, x), stats, dx.ravel(),
+        dweight, dbias,
     )  # fmt: skip
     return dx, dweight, dbias
 
@@ -373,7 +384,7 @@ def batch_norm_backward(
 
     and without the bracket's second term in evaluation mode, where the statistics are constants.
     """
-    return _run_backward(grad, np.empty(0, np.uint8), 0, x, weight, bias, stats, train, relu)
+    return _run_backward(grad, NOWHERE, 0, x, weight, bias, stats, train, relu)
 
 
 def batch_norm_pool_backward(

@@ -50,7 +50,8 @@ def _row_moments(x, at, size, mean):
 
 
 @kernel(internal=True)
-def _rows_part(part, parts, rows, groups, channels, span, eps, centred, x, weight, bias, mean, rstd, out):
+def _rows_part(part, parts, rows, groups, channels, span, eps, centred, x, weight, bias, stats, out):
+    mean, rstd = stats[0], stats[1]
     begin, end = rows * part // parts, rows * (part + 1) // parts
     size = np.uint64(channels * span)
     at, kind, last = np.uint64(begin) * size, np.uint64(begin % groups * channels), np.uint64(weight.size)
@@ -93,8 +94,8 @@ def _rows_part(part, parts, rows, groups, channels, span, eps, centred, x, weigh
 
 
 @kernel
-def _rows(parts, rows, groups, channels, span, eps, centred, x, weight, bias, mean, rstd, out):
-    args = (parts, rows, groups, channels, span, eps, centred, x, weight, bias, mean, rstd, out)
+def _rows(parts, rows, groups, channels, span, eps, centred, x, weight, bias, stats, out):
+    args = (parts, rows, groups, channels, span, eps, centred, x, weight, bias, stats, out)
     parallel_for(_rows_part, parts, args)
 
 
@@ -121,12 +122,11 @@ def _run_gradients(grad, x, at, span, mean):
 
 
 @kernel(internal=True)
-def _rows_backward_part(
-    part, parts, rows, groups, channels, span, centred, grad, x, weight, mean, rstd, dx, dweight, dbias
-):
+def _rows_backward_part(part, parts, rows, groups, channels, span, centred, grad, x, weight, stats, dx, given):
+    mean, rstd = stats[0], stats[1]
     begin, end = rows * part // parts, rows * (part + 1) // parts
     run, size, last = np.uint64(span), np.uint64(channels * span), np.uint64(weight.size)
-    at, kind, own = np.uint64(begin) * size, np.uint64(begin % groups * channels), np.uint64(part) * last
+    at, kind = np.uint64(begin) * size, np.uint64(begin % groups * channels)
     share = x.dtype.type(1) / x.dtype.type(channels * span)
     sums = scratch(2 * weight.size, x)
     for j in range(2 * last):
@@ -171,36 +171,34 @@ def _rows_backward_part(
                 kind += np.uint64(1)
         if kind == last:
             kind = np.uint64(0)
-    for j in range(last):
-        dweight[own + j] = sums[j]
-        dbias[own + j] = sums[last + j]
+    given[part] = sums
     release(sums)
 
 
 @kernel
-def _rows_backward(
-    parts, rows, groups, channels, span, centred, grad, x, weight, mean, rstd, dx, dweight, dbias
-):
-    args = (parts, rows, groups, channels, span, centred, grad, x, weight, mean, rstd, dx, dweight, dbias)
-    parallel_for(_rows_backward_part, parts, args)
-    size = np.uint64(groups * channels)
+def _rows_backward(parts, rows, groups, channels, span, centred, grad, x, weight, stats, dx, given):
+    """`given` has a row for each part: its sums for the weight, then those for the bias."""
+    parallel_for(
+        _rows_backward_part, parts, (parts, rows, groups, channels, span, centred, grad, x, weight, stats, dx, given)
+    )
     for part in range(1, parts):
-        other = np.uint64(part) * size
-        for j in range(size):
-            dweight[j] += dweight[other + j]
-            dbias[j] += dbias[other + j]
+        for j in range(given.shape[1]):
+            given[0, j] += given[part, j]
 
 
 def filled(array: np.ndarray | None, fill: float, size: int, like: np.ndarray) -> np.ndarray:
-    return np.full(size, fill, like.dtype) if array is None else np.ascontiguousarray(array)
+    """The array, flat and contiguous; one of `size` times `fill` in place of None."""
+    return np.full(size, fill, like.dtype) if array is None else array.ravel()
 
 
-def check_channels(name: str, x: np.ndarray, arrays: dict[str, np.ndarray | None], size: int) -> None:
+def check_channels(name: str, x: np.ndarray, size: int, **arrays: np.ndarray | None) -> None:
+    """Each of `arrays` must have `size` elements of the dtype of `x`."""
+    shape, dtype = (size,), x.dtype
     for key, array in arrays.items():
-        if array is not None and (array.shape != (size,) or array.dtype != x.dtype):
+        if array is not None and (array.shape != shape or array.dtype != dtype):
             raise RuntimeError(
-                f"{name}: {key} must be {x.dtype} of shape ({size},) for an input of shape {x.shape} and "
-                f"dtype {x.dtype}, got {array.dtype} of shape {array.shape}"
+                f"{name}: {key} must be {dtype} of shape {shape} for an input of shape {x.shape} and "
+                f"dtype {dtype}, got {array.dtype} of shape {array.shape}"
             )
 
 
@@ -211,33 +209,36 @@ ROW_PARTS = 16
 def _normalise_rows(
     x: np.ndarray, groups: int, channels: int, span: int, eps: float, centred: bool,
     weight: np.ndarray | None, bias: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    rows = x.size // max(channels * span, 1)
-    out = memory.empty(x.shape, x.dtype)
-    mean, rstd = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
-    scale, shift = filled(weight, 1, groups * channels, x), filled(bias, 0, groups * channels, x)
-    args = (x.reshape(-1), scale.reshape(-1), shift.reshape(-1), mean, rstd, out.reshape(-1))
-    _rows(parts_of(rows, x.size), rows, groups, channels, span, eps, centred, *args)
-    return out, mean, rstd
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    rows, size = x.size // max(channels * span, 1), groups * channels
+    out, stats = memory.empty(x.shape, x.dtype), np.empty((2, rows), x.dtype)
+    _rows(
+        parts_of(rows, x.size), rows, groups, channels, span, eps, centred, x.ravel(), filled(weight, 1, size, x),
+        filled(bias, 0, size, x), stats, out.ravel(),
+    )  # fmt: skip
+    return out, stats
 
 
 def _rows_gradients(
-    grad: np.ndarray, x: np.ndarray, groups: int, channels: int, span: int, centred: bool,
-    weight: np.ndarray | None, mean: np.ndarray, rstd: np.ndarray,
+    grad: np.ndarray, x: np.ndarray, groups: int, shape: Ints, span: int, centred: bool,
+    weight: np.ndarray | None, stats: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Gradients to input, weight and bias, the last two of the given shape."""
+    size = math.prod(shape)
+    channels = size // groups
     rows = x.size // max(channels * span, 1)
     parts = max(1, min(rows, x.size // PART, ROW_PARTS))
-    dx = memory.empty(x.shape, x.dtype)
-    dweight, dbias = np.empty((2, parts, groups * channels), x.dtype)
-    scale = filled(weight, 1, groups * channels, x).reshape(-1)
-    args = (scale, mean, rstd, dx.reshape(-1), dweight.reshape(-1), dbias.reshape(-1))
-    _rows_backward(parts, rows, groups, channels, span, centred, grad.reshape(-1), x.reshape(-1), *args)
-    return dx, dweight[0], dbias[0]
+    dx, given = memory.empty(x.shape, x.dtype), np.empty((parts, 2, *shape), x.dtype)
+    _rows_backward(
+        parts, rows, groups, channels, span, centred, grad.ravel(), x.ravel(), filled(weight, 1, size, x), stats,
+        dx.ravel(), given.reshape(parts, 2 * size),
+    )  # fmt: skip
+    return dx, given[0, 0], given[0, 1]
 
 
 def layer_norm(
     x: np.ndarray, shape: Ints, weight: np.ndarray | None, bias: np.ndarray | None, eps: float = 1e-5
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Normalise over the last axes: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Parameters
@@ -250,8 +251,8 @@ def layer_norm(
     Returns
     -------
     out : array of the shape of `x`
-    mean, rstd : array (rows,)
-        Statistics of each row, for `layer_norm_backward`.
+    stats : array (2, rows)
+        Mean and ``rstd = 1 / sqrt(var + eps)`` of each row, for `layer_norm_backward`.
 
     References
     ----------
@@ -261,12 +262,7 @@ def layer_norm(
 
 
 def layer_norm_backward(
-    grad: np.ndarray,
-    x: np.ndarray,
-    shape: Ints,
-    weight: np.ndarray | None,
-    mean: np.ndarray,
-    rstd: np.ndarray,
+    grad: np.ndarray, x: np.ndarray, shape: Ints, weight: np.ndarray | None, stats: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `layer_norm` to input, weight and bias.
 
@@ -274,8 +270,7 @@ def layer_norm_backward(
 
         dx = rstd (g - mean(g) - u mean(g u)),   dweight = sum grad u,   dbias = sum grad.
     """
-    dx, dw, db = _rows_gradients(grad, x, 1, math.prod(shape), 1, True, weight, mean, rstd)
-    return dx, dw.reshape(shape), db.reshape(shape)
+    return _rows_gradients(grad, x, 1, shape, 1, True, weight, stats)
 
 
 def rms_norm(
@@ -283,25 +278,22 @@ def rms_norm(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide by the root of the mean square over the last axes: ``y = x / sqrt(mean(x^2) + eps) * weight``.
 
-    Returns the result and ``1 / sqrt(mean(x^2) + eps)`` of each row. Source: Zhang and Sennrich, "Root mean
+    Returns the result and its `stats`, as `layer_norm` does, with means of zero. Source: Zhang and Sennrich, "Root mean
     square layer normalization", NeurIPS 2019, equation 4.
     """
-    out, _, rstd = _normalise_rows(x, 1, math.prod(shape), 1, eps, False, weight, None)
-    return out, rstd
+    return _normalise_rows(x, 1, math.prod(shape), 1, eps, False, weight, None)
 
 
 def rms_norm_backward(
-    grad: np.ndarray, x: np.ndarray, shape: Ints, weight: np.ndarray | None, rstd: np.ndarray
+    grad: np.ndarray, x: np.ndarray, shape: Ints, weight: np.ndarray | None, stats: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradients of `rms_norm` to input and weight: those of `layer_norm` with a mean of zero."""
-    mean = np.zeros_like(rstd)
-    dx, dw, _ = _rows_gradients(grad, x, 1, math.prod(shape), 1, False, weight, mean, rstd)
-    return dx, dw.reshape(shape)
+    return _rows_gradients(grad, x, 1, shape, 1, False, weight, stats)[:2]
 
 
 def group_norm(
     x: np.ndarray, groups: int, weight: np.ndarray | None, bias: np.ndarray | None, eps: float = 1e-5
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Normalise each of `groups` groups of neighbouring channels of each sample; see `layer_norm`.
 
     Parameters
@@ -326,19 +318,13 @@ def group_norm(
             f"group_norm: expected the number of channels in the input to be divisible by num_groups, got "
             f"input of shape {x.shape} and num_groups={groups}"
         )
-    check_channels("group_norm", x, {"weight": weight, "bias": bias}, channels)
+    check_channels("group_norm", x, channels, weight=weight, bias=bias)
     span = math.prod(x.shape[2:])
     return _normalise_rows(x, groups, channels // groups, span, eps, True, weight, bias)
 
 
 def group_norm_backward(
-    grad: np.ndarray,
-    x: np.ndarray,
-    groups: int,
-    weight: np.ndarray | None,
-    mean: np.ndarray,
-    rstd: np.ndarray,
+    grad: np.ndarray, x: np.ndarray, groups: int, weight: np.ndarray | None, stats: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `group_norm` to input, weight and bias; formulas as in `layer_norm_backward`."""
-    channels, span = x.shape[1] // groups, math.prod(x.shape[2:])
-    return _rows_gradients(grad, x, groups, channels, span, True, weight, mean, rstd)
+    return _rows_gradients(grad, x, groups, x.shape[1:2], math.prod(x.shape[2:]), True, weight, stats)

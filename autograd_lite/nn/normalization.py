@@ -106,7 +106,8 @@ class _BatchNorm(_ChannelNorm):
         momentum = self.momentum
         if self.training and self.track_running_stats:
             batches = self.num_batches_tracked
-            batches._data[...] += 1  # type: ignore[union-attr]
+            count = batches._data  # type: ignore[union-attr]
+            count += 1
             if momentum is None:
                 momentum = 1.0 / batches.item()  # type: ignore[union-attr]
         return function(

@@ -128,16 +128,6 @@ def _check_input(op: str, input: Any, least: int) -> Ints:
     return input._data.shape
 
 
-def _check_vectors(op: str, input: Tensor, channels: int, **vectors: Tensor | None) -> None:
-    for name, vector in vectors.items():
-        if vector is None:
-            continue
-        if vector._data.size != channels:
-            raise RuntimeError(f"{op}: {name} should contain {channels} elements not {vector._data.size}")
-        if vector._data.dtype != input._data.dtype:
-            raise RuntimeError(f"{op}: expected {name} of {input.dtype!r} as the input, got {vector.dtype!r}")
-
-
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -193,16 +183,14 @@ def _normalise(
         raise RuntimeError("batch_norm: Expected running_mean and running_var to be defined when training=False")
     if training and math.prod(shape) == shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(shape)}")
-    _check_vectors(
-        "batch_norm", input, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
-    statistics = (running_mean, running_var)
-    running = tuple([None if s is None else s._data for s in statistics])
-    out = op(input, weight, bias, running=running, train=bool(training), momentum=momentum, eps=eps)
+    mean = None if running_mean is None else running_mean._data
+    var = None if running_var is None else running_var._data
+    out = op(input, weight, bias, running=(mean, var), train=bool(training), momentum=momentum, eps=eps)
     if training:
-        for s in statistics:
-            if s is not None:
-                s._bump()
+        if running_mean is not None:
+            running_mean._bump()
+        if running_var is not None:
+            running_var._bump()
     return out
 
 
@@ -220,8 +208,8 @@ def _batch_norm_relu_pool(input: Tensor, *args: Any) -> Tensor:
 
 @primitive
 def _layer_norm(x: Any, weight: Any, bias: Any, *, shape: Ints, eps: float) -> Any:
-    out, mean, rstd = norm.layer_norm(contiguous(x), shape, weight, bias, eps)
-    return out, {"mean": mean, "rstd": rstd}
+    out, stats = norm.layer_norm(contiguous(x), shape, weight, bias, eps)
+    return out, {"stats": stats}
 
 
 @_layer_norm.derivative("x", "weight", "bias")
@@ -237,8 +225,8 @@ def _(g: Tensor, x: Tensor, weight: Tensor | None, *, shape: Ints, eps: float, n
 
 
 @_layer_norm.fused("x", "weight", "bias")
-def _(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, *, shape: Ints) -> Any:
-    return norm.layer_norm_backward(contiguous(g), contiguous(x), shape, weight, mean, rstd)
+def _(g: Any, x: Any, weight: Any, stats: Any, *, shape: Ints) -> Any:
+    return norm.layer_norm_backward(contiguous(g), contiguous(x), shape, weight, stats)
 
 
 def _summed(x: Tensor, dims: Ints) -> Tensor:
@@ -246,11 +234,11 @@ def _summed(x: Tensor, dims: Ints) -> Tensor:
 
 
 def _check_normalized(op: str, input: Any, normalized_shape: Any, **given: Tensor | None) -> Ints:
-    extents = _check_input(op, input, 0)
+    extents, dtype = _check_input(op, input, 0), input._data.dtype
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape:
         raise RuntimeError(f"{op}: Expected normalized_shape to be at least 1-dimensional, got ()")
-    if extents[len(extents) - len(shape) :] != shape or len(shape) > len(extents):
+    if extents[-len(shape) :] != shape:
         raise RuntimeError(
             f"{op}: Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size{list(extents)}"
@@ -263,7 +251,7 @@ def _check_normalized(op: str, input: Any, normalized_shape: Any, **given: Tenso
                 f"{op}: Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
                 f"{list(value._data.shape)} and normalized_shape = {list(shape)}"
             )
-        if value._data.dtype != input._data.dtype:
+        if value._data.dtype != dtype:
             raise RuntimeError(f"{op}: expected {name} of {input.dtype!r} as the input, got {value.dtype!r}")
     return shape
 
@@ -306,8 +294,8 @@ def layer_norm(
 
 @primitive
 def _rms_norm(x: Any, weight: Any, *, shape: Ints, eps: float) -> Any:
-    out, rstd = norm.rms_norm(contiguous(x), shape, weight, eps)
-    return out, {"rstd": rstd}
+    out, stats = norm.rms_norm(contiguous(x), shape, weight, eps)
+    return out, {"stats": stats}
 
 
 @_rms_norm.derivative("x", "weight")
@@ -322,8 +310,8 @@ def _(g: Tensor, x: Tensor, weight: Tensor | None, *, shape: Ints, eps: float, n
 
 
 @_rms_norm.fused("x", "weight")
-def _(g: Any, x: Any, weight: Any, rstd: Any, *, shape: Ints) -> Any:
-    return norm.rms_norm_backward(contiguous(g), contiguous(x), shape, weight, rstd)
+def _(g: Any, x: Any, weight: Any, stats: Any, *, shape: Ints) -> Any:
+    return norm.rms_norm_backward(contiguous(g), contiguous(x), shape, weight, stats)
 
 
 def rms_norm(
@@ -362,8 +350,8 @@ def rms_norm(
 
 @primitive
 def _group_norm(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
-    out, mean, rstd = norm.group_norm(contiguous(x), groups, weight, bias, eps)
-    return out, {"mean": mean, "rstd": rstd}
+    out, stats = norm.group_norm(contiguous(x), groups, weight, bias, eps)
+    return out, {"stats": stats}
 
 
 @_group_norm.derivative("x", "weight", "bias")
@@ -381,8 +369,8 @@ def _(g: Tensor, x: Tensor, weight: Tensor | None, *, groups: int, eps: float, n
 
 
 @_group_norm.fused("x", "weight", "bias")
-def _(g: Any, x: Any, weight: Any, mean: Any, rstd: Any, *, groups: int) -> Any:
-    return norm.group_norm_backward(contiguous(g), contiguous(x), groups, weight, mean, rstd)
+def _(g: Any, x: Any, weight: Any, stats: Any, *, groups: int) -> Any:
+    return norm.group_norm_backward(contiguous(g), contiguous(x), groups, weight, stats)
 
 
 def group_norm(
@@ -422,7 +410,6 @@ def group_norm(
             f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input of shape "
             f"{list(shape)} and num_groups={num_groups}"
         )
-    _check_vectors("group_norm", input, shape[1], weight=weight, bias=bias)
     return _group_norm(input, weight, bias, groups=num_groups, eps=eps)
 
 
@@ -462,9 +449,9 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(shape)}")
-    _check_vectors(
-        "instance_norm", input, shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
-    )
+    vectors = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    arrays = {name: None if vector is None else vector._data for name, vector in vectors.items()}
+    norm.check_channels("instance_norm", input._data, shape[1], **arrays)
     if running_mean is not None or running_var is not None:
         _move_statistics(input, running_mean, running_var, momentum)
     return _group_norm(input, weight, bias, groups=shape[1], eps=eps)

@@ -162,7 +162,7 @@ REFUSED: dict[str, list[Bad]] = {
     NN + "avg_pool2d": [kind("must be Tensor", [1.0], 2), stumbles(RuntimeError, "", F(3, 3), 2)],
     NN + "adaptive_avg_pool2d": [runtime("", F(1, 1, 3, 3), (-1, 2))],
     NN + "batch_norm": [
-        stumbles(RuntimeError, "at least 2D", F(3), None, None, training=True), runtime("should contain 3 elements not 2", F(4, 3), None, None, F(2), training=True),
+        stumbles(RuntimeError, "at least 2D", F(3), None, None, training=True), runtime("weight must be", F(4, 3), None, None, F(2), training=True),
         runtime("to be defined when training=False", F(4, 3), None, None),
     ],
     NN + "layer_norm": [runtime("at least 1-dimensional", F(2, 3), ()), runtime("", F(2, 3), (4,)), runtime("", F(2, 3), (3,), F(2))],
