@@ -31,17 +31,20 @@ def _first_outside(index, size):
     return -1
 
 
+def _refuse(name: str, index: np.ndarray, where: int, size: int) -> None:
+    raise IndexError(f"{name}: index {index.flat[where]} is out of range for a dimension of size {size}")
+
+
 def check_bounds(name: str, index: np.ndarray, size: int) -> None:
     """Raise IndexError, naming the first offender, unless 0 <= index < size everywhere."""
-    flat = index.reshape(-1)
-    where = _first_outside(flat, size)
+    where = _first_outside(index.ravel(), size)
     if where >= 0:
-        raise IndexError(f"{name}: index {flat[where]} is out of range for a dimension of size {size}")
+        _refuse(name, index, where, size)
 
 
-def _compiled(*arrays: np.ndarray) -> bool:
-    first = arrays[0].dtype
-    return first.char in "fd" and all(array.dtype == first for array in arrays)
+def _compiled(array: np.ndarray, other: np.ndarray | None = None) -> bool:
+    dtype = array.dtype
+    return dtype.char in "fd" and (other is None or other.dtype == dtype)
 
 
 def _parts(things: int, elements: int) -> int:
@@ -66,7 +69,11 @@ def _take_part(part, parts, outer, n, inner, x, index, out):
 
 @kernel
 def _take(parts, outer, n, inner, x, index, out):
-    parallel_for(_take_part, parts, (parts, outer, n, inner, x, index, out))
+    """Returns the place of the first index out of range, and takes nothing then; else -1."""
+    where = _first_outside(index, n)
+    if where < 0:
+        parallel_for(_take_part, parts, (parts, outer, n, inner, x, index, out))
+    return where
 
 
 @kernel(internal=True)
@@ -83,30 +90,39 @@ def _add_part(part, blocks, n, inner, index, values, out):
 
 @kernel
 def _add(outer, blocks, n, inner, index, values, out):
-    parallel_for(_add_part, outer * blocks, (blocks, n, inner, index, values, out))
+    """As `_take`."""
+    where = _first_outside(index, n)
+    if where < 0:
+        parallel_for(_add_part, outer * blocks, (blocks, n, inner, index, values, out))
+    return where
 
 
-def take_along(x: np.ndarray, dim: int, index: np.ndarray) -> np.ndarray:
+def take_along(x: np.ndarray, dim: int, index: np.ndarray, name: str = "take_along") -> np.ndarray:
     """The slices of `x` along `dim` at `index`, whose axes take the place of `dim`.
 
     Parameters
     ----------
     x : array, C-contiguous
     index : int64 array of any shape, counted from 0
+    name : str
+        Who asks, for the message.
 
     Raises
     ------
     IndexError
         If an index is out of range.
     """
-    check_bounds("take_along", index, x.shape[dim])
-    out = memory.empty((*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]), x.dtype)
+    before, n, after = x.shape[:dim], x.shape[dim], x.shape[dim + 1 :]
+    out = memory.empty((*before, *index.shape, *after), x.dtype)
     if not _compiled(x):
+        check_bounds(name, index, n)
         np.take(x, index, dim, out=out, mode="clip")
         return out
-    outer, n, inner = math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :])
+    outer = math.prod(before)
     parts = _parts(outer * index.size, out.size)
-    _take(parts, outer, n, inner, x.reshape(-1), index.reshape(-1), out.reshape(-1))
+    where = _take(parts, outer, n, math.prod(after), x.ravel(), index.ravel(), out.ravel())
+    if where >= 0:
+        _refuse(name, index, where, n)
     return out
 
 
@@ -124,14 +140,16 @@ def add_along(out: np.ndarray, dim: int, index: np.ndarray, values: np.ndarray) 
     IndexError
         If an index is out of range; `out` is then as it was.
     """
-    check_bounds("add_along", index, out.shape[dim])
     outer, n, inner = math.prod(out.shape[:dim]), out.shape[dim], math.prod(out.shape[dim + 1 :])
-    flat = index.reshape(-1)
+    flat = index.ravel()
     if not _compiled(out, values):
+        check_bounds("add_along", index, n)
         np.add.at(out.reshape(outer, n, inner), (slice(None), flat), values.reshape(outer, flat.size, inner))
         return
     blocks = max(1, min(inner // LINE, values.size // PART // max(outer, 1)))
-    _add(outer, blocks, n, inner, flat, values.reshape(-1), out.reshape(-1))
+    where = _add(outer, blocks, n, inner, flat, values.ravel(), out.reshape(-1))
+    if where >= 0:
+        _refuse("add_along", index, where, n)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -184,8 +185,19 @@ def max_pool_indices(where: np.ndarray, shape: Ints) -> np.ndarray:
     return np.where(code < 4, (2 * row[:, None] + code // 2) * shape[-1] + 2 * column + code % 2, -1)
 
 
+class _Means(NamedTuple):
+    """How the means of windows are computed, forward and backward."""
+
+    shape: Ints
+    planes: int
+    geometry: np.ndarray
+    phases: np.ndarray
+    weights: np.ndarray
+    blocks: tuple[Any, ...] | None  # what `mean_blocks` wants to know, where it can be taken
+
+
 @lru_cache(maxsize=256)
-def _mean_weights(
+def _mean_plan(
     shape: Ints,
     window: Ints,
     stride: Ints,
@@ -194,9 +206,23 @@ def _mean_weights(
     count_include_pad: bool,
     divisor: int | None,
     dtype: np.dtype,
-) -> np.ndarray:
+) -> _Means:
+    out, geometry, phases = _geometry("avg_pool", shape, window, stride, padding, (1,) * len(window), ceil_mode)
+    weights = _mean_weights(shape, window, stride, padding, out, count_include_pad, divisor, dtype)
+    extents, counts, windows, strides, margins, _ = geometry.tolist()
+    planes, blocks = math.prod(shape[: -len(window)]), None
+    fits = all(count * size <= extent for extent, count, size in zip(extents, counts, windows, strict=True))
+    if fits and windows == strides and not any(margins) and windows[0] == 1:
+        weight = weights[0, 0] * weights[1, 0] * weights[2, 0]
+        blocks = (planes * extents[0], *extents[1:], *counts[1:], *windows[1:], weight)
+    return _Means(out, planes, geometry, phases, weights, blocks)
+
+
+def _mean_weights(
+    shape: Ints, window: Ints, stride: Ints, padding: Ints, out: Ints, count_include_pad: bool, divisor: int | None,
+    dtype: np.dtype,
+) -> np.ndarray:  # fmt: skip
     """Reciprocal sizes of the windows along each of three axes, in the first entries of each row."""
-    out, _, _ = _geometry("avg_pool", shape, window, stride, padding, (1,) * len(window), ceil_mode)
     axes = len(window)
     weights = np.ones((3, max(out[-axes:])), dtype)
     if divisor is not None:
@@ -228,28 +254,19 @@ def avg_pool(
     Parameters are those of `max_pool`; padded zeros count as elements if `count_include_pad`, and the
     divisor can be given instead. Raises RuntimeError if the extents do not fit each other.
     """
-    args = (window, stride, padding, ceil_mode)
-    shape, geometry, phases = _geometry("avg_pool", x.shape, window, stride, padding, (1,) * len(window), ceil_mode)
-    weights = _mean_weights(x.shape, *args, count_include_pad, divisor_override, x.dtype)
-    out = memory.empty(shape, x.dtype)
-    _means(x, out, geometry, phases, weights, False)
+    plan = _mean_plan(x.shape, window, stride, padding, ceil_mode, count_include_pad, divisor_override, x.dtype)
+    out = memory.empty(plan.shape, x.dtype)
+    _means(plan, x, out, False)
     return out
 
 
-def _means(
-    x: np.ndarray, out: np.ndarray, geometry: np.ndarray, phases: np.ndarray, weights: np.ndarray, backward: bool
-) -> None:
+def _means(plan: _Means, x: np.ndarray, out: np.ndarray, backward: bool) -> None:
     """`out` from `x`, or backward."""
-    extents, counts, window, stride, padding, _ = geometry.tolist()
-    planes, flat = x.size // math.prod(extents), x.reshape(-1)
-    parts = _parts(planes, x.size)
-    fits = all(count * size <= extent for extent, count, size in zip(extents, counts, window, strict=True))
-    if fits and window == stride and not any(padding) and window[0] == 1:
-        weight = weights[0, 0] * weights[1, 0] * weights[2, 0]
-        sizes = (*extents[1:], *counts[1:], *window[1:])
-        mean_blocks(parts, planes * extents[0], *sizes, weight, flat, out.reshape(-1), backward)
+    parts, flat, results = _parts(plan.planes, x.size), x.reshape(-1), out.reshape(-1)
+    if plan.blocks is not None:
+        mean_blocks(parts, *plan.blocks, flat, results, backward)
     else:
-        mean_windows(parts, planes, geometry, phases, weights, flat, out.reshape(-1), backward)
+        mean_windows(parts, plan.planes, plan.geometry, plan.phases, plan.weights, flat, results, backward)
 
 
 def avg_pool_backward(
@@ -263,11 +280,9 @@ def avg_pool_backward(
     divisor_override: int | None = None,
 ) -> np.ndarray:
     """Gradient of `avg_pool` for an input of `shape`."""
-    args = (window, stride, padding, ceil_mode)
-    _, geometry, phases = _geometry("avg_pool", shape, window, stride, padding, (1,) * len(window), ceil_mode)
-    weights = _mean_weights(shape, *args, count_include_pad, divisor_override, grad.dtype)
+    plan = _mean_plan(shape, window, stride, padding, ceil_mode, count_include_pad, divisor_override, grad.dtype)
     dx = memory.empty(shape, grad.dtype)
-    _means(dx, grad, geometry, phases, weights, True)
+    _means(plan, dx, grad, True)
     return dx
 
 

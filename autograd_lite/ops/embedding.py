@@ -18,7 +18,7 @@ contiguous = np.ascontiguousarray
 
 @primitive
 def _embedding(weight: Any, *, index: Any, factors: Any) -> Any:
-    return indexing.take_along(contiguous(weight), 0, index)
+    return indexing.take_along(contiguous(weight), 0, index, "embedding")
 
 
 @primitive(name="embedding_backward")
@@ -31,6 +31,11 @@ def _put_rows(x: Any, *, index: Any, factors: Any, rows: int) -> Any:
 @_embedding.derivative("weight")
 def _(g: Tensor, weight_shape: tuple[int, ...], *, index: Any, factors: Any) -> Tensor:
     return _put_rows(g, index=index, factors=factors, rows=weight_shape[0])
+
+
+@_embedding.fused("weight")
+def _(g: Any, weight_shape: tuple[int, ...], *, index: Any, factors: Any) -> Any:
+    return _put_rows.forward(g, index=index, factors=factors, rows=weight_shape[0])
 
 
 @_put_rows.derivative("x")
@@ -91,7 +96,7 @@ def embedding(
     for name, value in (("input", input), ("weight", weight)):
         if not isinstance(value, Tensor):
             raise TypeError(f"embedding(): argument {name!r} must be Tensor, not {type(value).__name__}")
-    if input._data.dtype.name not in ("int64", "int32"):
+    if input._data.dtype.kind != "i" or input._data.itemsize < 4:
         raise RuntimeError(f"embedding: Expected indices of int64 or int32, but got {input.dtype!r} instead")
     if weight._data.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got shape {weight._data.shape}")
@@ -103,12 +108,12 @@ def embedding(
             raise AssertionError(f"embedding: padding_idx must be within num_embeddings ({rows}), got {padding_idx}")
         padding_idx %= rows
     index = np.asarray(input._data, dtypes.INT64, order="C")  # `ascontiguousarray` would make a scalar a vector
-    if index.size and not (index.min() >= 0 and index.max() < rows):
-        raise IndexError(f"embedding: index out of range: {index.min()} to {index.max()} for a table of {rows} rows")
     if max_norm is not None:
+        indexing.check_bounds("embedding", index, rows)
         _limit_norms(weight, index, max_norm, norm_type)
     factors = None
     if padding_idx is not None or scale_grad_by_freq:
+        indexing.check_bounds("embedding", index, rows)
         factors = np.ones((*index.shape, 1), weight._data.dtype)
         if scale_grad_by_freq:
             factors /= np.bincount(index.reshape(-1), minlength=rows)[index][..., None]

@@ -137,6 +137,14 @@ def _(
     return _avg_pool_backward(g, shape=x_shape, options={**options, "count_pad": count_pad, "divisor": divisor})
 
 
+@_avg_pool.fused("x")
+def _(
+    g: Any, x_shape: Ints, *, window: Ints, stride: Ints, padding: Ints, ceil_mode: bool, count_pad: bool,
+    divisor: int | None,
+) -> Any:  # fmt: skip
+    return pool.avg_pool_backward(contiguous(g), x_shape, window, stride, padding, ceil_mode, count_pad, divisor)
+
+
 @_avg_pool_backward.derivative("x")
 def _(g: Tensor, *, options: dict[str, Any]) -> Tensor:
     return _avg_pool(g, **options)
