@@ -194,9 +194,8 @@ def _parallel_for(typingctx: Any, body: Any, parts: Any, args: Any) -> Any:
             part = inner.add(begin, inner.atomic_rmw("add", counter, ir.Constant(_WORD, 1), "seq_cst"))
             inner.cbranch(inner.icmp_signed("<", part, end), work, done)
             inner.position_at_end(work)
-            # Inlined, the body would share its registers with what the compiler then moves out of this loop.
             context.call_conv.call_function(
-                inner, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, [part, *fields], ("noinline",)
+                inner, callee, compiled.fndesc.restype, compiled.fndesc.argtypes, [part, *fields]
             )
             inner.branch(take)
             inner.position_at_end(done)
