@@ -8,7 +8,9 @@ throughout, float32 out; float64 likewise.
 The recipe for exp is the classical one (W. J. Cody and W. Waite, *Software Manual for the Elementary
 Functions*, 1980, ch. 6): x = n*ln2 + r with |r| <= ln2/2, so exp(x) = 2^n * exp(r); n*ln2 is subtracted in
 two pieces, the first of which has so few bits that the product is exact. log undoes it: x = 2^n * (1 + f),
-sqrt(1/2) <= 1 + f < sqrt(2). Polynomial coefficients are Chebyshev fits made with mpmath at 60 digits
+sqrt(1/2) <= 1 + f < sqrt(2). sigmoid and tanh never form exp(r), but numerator and denominator of
+(d + r) / (d - r), which is exp(r) for d = r / tanh(r/2): d is even in r and needs half the coefficients, and
+the quotient is taken once. Polynomial coefficients are Chebyshev fits made with mpmath at 60 digits
 (rational ones: least squares weighted by Lawson iteration); the error of each fit is below the rounding
 error of its type.
 
