@@ -37,6 +37,8 @@ from .simd_norm import (
 from .simd_pool import max_2x2_backward_row, max_2x2_relu_row
 from .threading import parallel_for
 
+PART = 1 << 15
+"""Elements that are worth a part of their own: more than of rows, as threads that take channels share every row."""
 START = np.int64(0)
 NOWHERE = np.empty(0, np.uint8)
 """Codes of maxima where nothing is pooled."""
@@ -275,7 +277,7 @@ def _run(
     out, stats = memory.empty(shape, x.dtype), np.empty((3, channels), x.dtype)
     where = memory.empty(shape, np.dtype(np.uint8)) if pool else NOWHERE
     _batch(
-        parts_of(channels, x.size), x.shape[0], channels, span, _tile(x.shape), line, eps, relu, train, momentum,
+        parts_of(channels, x.size, PART), x.shape[0], channels, span, _tile(x.shape), line, eps, relu, train, momentum,
         x.ravel(), filled(weight, 1, channels, x), filled(bias, 0, channels, x),
         stats[0, :0] if running_mean is None else running_mean, stats[0, :0] if running_var is None else running_var,
         stats, out.ravel(), where.ravel(),
@@ -358,7 +360,7 @@ def _run_backward(
     dx = memory.empty(x.shape, x.dtype)
     dweight, dbias = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     _batch_backward(
-        parts_of(channels, x.size), x.shape[0], channels, span, _tile(x.shape), line, relu, train, grad.ravel(),
+        parts_of(channels, x.size, PART), x.shape[0], channels, span, _tile(x.shape), line, relu, train, grad.ravel(),
         where.ravel(), x.ravel(), filled(weight, 1, channels, x), filled(bias, 0, channels, x), stats, dx.ravel(),
         dweight, dbias,
     )  # fmt: skip

@@ -26,8 +26,8 @@ PART = 1 << 14
 """Elements that are worth a part of their own."""
 
 
-def parts_of(things: int, elements: int) -> int:
-    return max(1, min(things, elements // PART))
+def parts_of(things: int, elements: int, part: int = PART) -> int:
+    return max(1, min(things, elements // part))
 
 
 # ---------------------------------------------------------------------------------------------------
