@@ -131,9 +131,11 @@ def call_machine_code(library: Any, function: Any, compiled: Any) -> None:
 
 @cache
 def _source_digest(path: pathlib.Path) -> str:
-    """Digest of a kernel file and of every kernel file that it imports, directly or not."""
+    """Digest of a kernel file and of every kernel file that it imports, directly or not; of all, from elsewhere."""
     seen: set[pathlib.Path] = set()
     todo = [path, HERE / "jit.py", HERE / "threading.py"]
+    if path.parent != HERE:
+        todo += HERE.glob("*.py")
     digest = hashlib.sha256()
     while todo:
         file = todo.pop()
