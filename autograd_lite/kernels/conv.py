@@ -31,6 +31,8 @@ import numpy as np
 from . import memory
 from .conv_depthwise import depthwise, depthwise_weight, suits_depthwise
 from .conv_direct import convolve, narrow_weight_gradient, spread, weight_gradient
+from .conv_interleaved import PARTS as INTERLEAVED_PARTS
+from .conv_interleaved import interleaved, interleaved_input, interleaved_plan, interleaved_weight, suits_interleaved
 from .conv_plan import (
     CHANNEL_PARTS,
     IMAGE_GROUPS,
@@ -48,6 +50,7 @@ from .conv_winograd import PARTS, strip_count, suits_winograd, tile_outputs, win
 from .gemm import gemm_batched
 from .simd import VECTOR_BYTES
 from .simd_conv import HALF_COST
+from .simd_winograd import WIDE_POINTS
 
 NARROW = 3
 """Up to so many output channels of a group, the weight's gradient is summed over lanes."""
@@ -74,6 +77,7 @@ class Case(NamedTuple):
     padding: Ints
     dilation: Ints
     winograd: bool
+    interleaved: bool
     depthwise: bool
     pointwise: bool
 
@@ -125,11 +129,13 @@ def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: In
     window, grid, steps = ones + w[2:], ones + out, stride + dilation
     channels, out_channels = w[1], w[0] // groups
     single = (ones + x[2:])[0] == grid[0] == 1  # the ways for small windows know one plane only
-    plain = single and window == (1, 3, 3) and set(steps) == {1}
+    simple = single and set(steps) == {1}
     return Case(
         x, (x[0], w[0], *out), x[0], groups, channels, out_channels, ones + x[2:], grid, window, ones + stride,
         (0,) * len(ones) + padding, ones + dilation,
-        plain and suits_winograd(x[0], channels, out_channels, grid),
+        simple and window == (1, 3, 3) and suits_winograd(x[0], channels, out_channels, grid),
+        simple and window == (1, 5, 5) and groups == 1
+        and suits_interleaved(x[0], channels, out_channels, ones + x[2:], grid),
         single and suits_depthwise(groups, channels, out_channels, window, ones + dilation),
         set(window) == set(stride) == {1} and not any(padding) and groups == 1 and min(channels, out_channels) >= 16,
     )  # fmt: skip
@@ -211,6 +217,15 @@ def _special(
         args = (parts, window, case.images, case.groups, *extents, *strides, *grid, *padding, turned)
         depthwise(*args, w.reshape(-1), x.reshape(-1), *flat)
         return True
+    if case.interleaved:
+        plan = _interleaved_plan(case)
+        parts = -(-case.images * x.itemsize // VECTOR_BYTES)
+        points = memory.empty((WIDE_POINTS * case.channels * _padded(case.out_channels, x),), x.dtype)
+        args = (parts, plan, w.reshape(-1), points, x.reshape(-1))
+        flags = np.empty(parts, x.dtype)
+        if turned:
+            return interleaved_input(*args, start, step, out.reshape(-1), flags)
+        return interleaved(*args, *flat, flags)
     if case.winograd:
         m = tile_outputs(grid)
         plan = winograd_plan(case.images, case.groups, channels, out_channels, extents, grid, tuple(padding), m)
@@ -219,6 +234,11 @@ def _special(
         flags = np.empty(parts, x.dtype)
         return winograd(parts, plan, w.reshape(-1), turned, points, x.reshape(-1), *flat, flags)
     return False
+
+
+def _interleaved_plan(case: Case) -> np.ndarray:
+    sizes = (case.extents[1:], case.grid[1:], case.padding[1:])
+    return interleaved_plan(case.images, case.channels, case.out_channels, *sizes)
 
 
 def _padded(channels: int, x: np.ndarray) -> int:
@@ -374,6 +394,11 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
         args = (parts, image_parts, case.images, case.groups, *sizes[0], *sizes[1], *sizes[2])
         depthwise_weight(*args, x.reshape(-1), grad.reshape(-1), sums, *flat)
         return True
+    if case.interleaved:
+        plan = _interleaved_plan(case)
+        numbers = int(plan[INTERLEAVED_PARTS]) * case.out_channels * (VECTOR_BYTES // x.itemsize)
+        sums = memory.empty((numbers * WIDE_POINTS * case.channels,), x.dtype)
+        return interleaved_weight(plan, x.reshape(-1), grad.reshape(-1), sums, np.empty(numbers, x.dtype), *flat)
     if case.winograd:
         m = tile_outputs(case.grid[1:])
         plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes, m)
