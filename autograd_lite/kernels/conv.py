@@ -32,7 +32,15 @@ from . import memory
 from .conv_depthwise import depthwise, depthwise_weight, suits_depthwise
 from .conv_direct import convolve, narrow_weight_gradient, spread, weight_gradient
 from .conv_interleaved import PARTS as INTERLEAVED_PARTS
-from .conv_interleaved import interleaved, interleaved_input, interleaved_plan, interleaved_weight, suits_interleaved
+from .conv_interleaved import (
+    POINT_BYTES,
+    WEIGHT_POINT_BYTES,
+    interleaved,
+    interleaved_input,
+    interleaved_plan,
+    interleaved_weight,
+    suits_interleaved,
+)
 from .conv_plan import (
     CHANNEL_PARTS,
     IMAGE_GROUPS,
@@ -218,7 +226,7 @@ def _special(
         depthwise(*args, w.reshape(-1), x.reshape(-1), *flat)
         return True
     if case.interleaved:
-        plan = _interleaved_plan(case)
+        plan = _interleaved_plan(case, POINT_BYTES)
         parts = -(-case.images * x.itemsize // VECTOR_BYTES)
         points = memory.empty((WIDE_POINTS * case.channels * _padded(case.out_channels, x),), x.dtype)
         args = (parts, plan, w.reshape(-1), points, x.reshape(-1))
@@ -236,9 +244,9 @@ def _special(
     return False
 
 
-def _interleaved_plan(case: Case) -> np.ndarray:
+def _interleaved_plan(case: Case, point_bytes: int) -> np.ndarray:
     sizes = (case.extents[1:], case.grid[1:], case.padding[1:])
-    return interleaved_plan(case.images, case.channels, case.out_channels, *sizes)
+    return interleaved_plan(case.images, case.channels, case.out_channels, *sizes, point_bytes)
 
 
 def _padded(channels: int, x: np.ndarray) -> int:
@@ -395,10 +403,11 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
         depthwise_weight(*args, x.reshape(-1), grad.reshape(-1), sums, *flat)
         return True
     if case.interleaved:
-        plan = _interleaved_plan(case)
-        numbers = int(plan[INTERLEAVED_PARTS]) * case.out_channels * (VECTOR_BYTES // x.itemsize)
-        sums = memory.empty((numbers * WIDE_POINTS * case.channels,), x.dtype)
-        return interleaved_weight(plan, x.reshape(-1), grad.reshape(-1), sums, np.empty(numbers, x.dtype), *flat)
+        plan = _interleaved_plan(case, WEIGHT_POINT_BYTES)
+        rows = int(plan[INTERLEAVED_PARTS]) * case.out_channels
+        sums = memory.empty((rows * WIDE_POINTS * _padded(case.channels, x),), x.dtype)
+        bias_sums = np.empty(rows * VECTOR_BYTES // x.itemsize, x.dtype)
+        return interleaved_weight(plan, x.reshape(-1), grad.reshape(-1), sums, bias_sums, *flat)
     if case.winograd:
         m = tile_outputs(case.grid[1:])
         plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes, m)

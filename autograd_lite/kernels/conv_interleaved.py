@@ -21,8 +21,7 @@ from .conv_plan import IMAGE_GROUPS, Ints
 from .jit import kernel
 from .scalar import like
 from .scratch import release, scratch
-from .simd import VECTOR_BITS, VECTOR_BYTES, at, block_product, lanes, transpose
-from .simd_conv import pixel_dots
+from .simd import VECTOR_BITS, VECTOR_BYTES, at, block_product, dot_product, lanes, transpose
 from .simd_winograd import (
     WIDE_POINTS,
     WIDE_TAPS,
@@ -38,15 +37,15 @@ from .threading import parallel_for
 FEWEST_CHANNELS = 4
 MOST_IMAGE_BYTES = 1 << 19
 """All planes of so many images as a vector has lanes, read and written, fit into this much of the cache."""
-POINT_BYTES = 5 << 17
-"""As do the points of the tiles that are taken at a time."""
+POINT_BYTES, WEIGHT_POINT_BYTES = 5 << 17, 5 << 18
+"""As much do the points of the tiles that are taken at a time; sums for the weight should be long."""
 MOST_WASTE = 1.25
 """Lanes, as a multiple of images."""
 
 # A plan begins with these fields; tables follow, to which the fields named AT point.
 (
-    IMAGES, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TILES, PITCH, PARTS, AT_PATCHES, AT_OUTPUTS, AT_ROWS, FIELDS,
-) = range(12)  # fmt: skip
+    IMAGES, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TILES, PITCH, PARTS, AT_PATCHES, AT_OUTPUTS, FIELDS,
+) = range(11)  # fmt: skip
 
 
 def suits_interleaved(images: int, channels: int, out_channels: int, extents: Ints, grid: Ints) -> bool:
@@ -62,7 +61,7 @@ def suits_interleaved(images: int, channels: int, out_channels: int, extents: In
 
 @lru_cache(maxsize=256)
 def interleaved_plan(
-    images: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints
+    images: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints, point_bytes: int
 ) -> np.ndarray:
     """Where each tile finds its pixels and leaves its outputs; those outside have a place after the last."""
     (height, width), (out_height, out_width) = extents, grid
@@ -73,7 +72,7 @@ def interleaved_plan(
     patches = np.where(inside, y * width + x, height * width)
     y, x = tile_y + np.arange(2)[:, None], tile_x + np.arange(2)
     outputs = np.where((y < out_height) & (x < out_width), y * out_width + x, out_height * out_width)
-    fit = max(4, POINT_BYTES // (WIDE_POINTS * (channels + out_channels) * VECTOR_BYTES))
+    fit = max(4, point_bytes // (WIDE_POINTS * (channels + out_channels) * VECTOR_BYTES))
     tiles = rows * columns
     pitch = -(-tiles // -(-tiles // fit))
     groups = -(-images // (VECTOR_BYTES // 4))
@@ -81,9 +80,9 @@ def interleaved_plan(
     at_outputs = at_patches + patches.size
     head = [
         images, channels, out_channels, height * width, out_height * out_width, tiles, pitch,
-        min(groups, IMAGE_GROUPS), at_patches, at_outputs, at_outputs + outputs.size,
+        min(groups, IMAGE_GROUPS), at_patches, at_outputs,
     ]  # fmt: skip
-    return np.concatenate([head, patches.reshape(-1), outputs.reshape(-1), np.arange(channels), [0, 0]]).astype(np.int64)
+    return np.concatenate([head, patches.reshape(-1), outputs.reshape(-1)]).astype(np.int64)
 
 
 @kernel(internal=True)
@@ -272,20 +271,18 @@ def interleaved_input(parts, plan, weight, u, grad, start, start_step, dx, flags
 
 @kernel(internal=True)
 def _weight_part(part, plan, x, grad, sums, bias_sums):
+    """Sums over some groups of images, [points][output channels][channels, padded], and the bias' [..][lanes]."""
     width, channels, m, pitch = lanes(x), plan[CHANNELS], plan[OUT_CHANNELS], plan[PITCH]
+    columns = (channels + width - 1) // width * width
     room, out_room, size, out_size = _sizes(plan, width)
     own = scratch(room + out_room + size + out_size, x)
     pixels, gradients, points = at(own, 0), at(own, room), at(own, room + out_room)
     others = at(points, size)
-    total, bias_total = at(sums, part * WIDE_POINTS * m * channels * width), at(bias_sums, part * m * width)
-    for j in range(WIDE_POINTS * m * channels * width):
+    total, bias_total = at(sums, part * WIDE_POINTS * m * columns), at(bias_sums, part * m * width)
+    for j in range(WIDE_POINTS * m * columns):
         total[j] = 0
     for j in range(m * width):
         bias_total[j] = 0
-    table = np.empty(channels + 2, np.int64)
-    for c in range(channels):
-        table[c] = c * pitch * width
-    table[channels], table[channels + 1] = 0, 0
     groups = (plan[IMAGES] + width - 1) // width
     for group in range(groups * part // plan[PARTS], groups * (part + 1) // plan[PARTS]):
         image = group * width
@@ -297,37 +294,28 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
             _patches(plan, tile, tiles, pixels, points)
             _gradients(plan, tile, tiles, gradients, others, bias_total)
             for i in range(WIDE_POINTS):
-                pixel_dots(
-                    False, channels, m, 1, tiles * width, at(points, i * _odd(channels * pitch, width)), at(table, 0),
-                    at(others, i * _odd(m * pitch, width)), pitch * width, at(table, channels),
-                    at(total, i * m * channels * width), channels * width,
+                dot_product(
+                    at(others, i * _odd(m * pitch, width)), pitch * width,
+                    at(points, i * _odd(channels * pitch, width)), pitch * width,
+                    at(total, i * m * columns), columns, m, channels, tiles * width, True,
                 )  # fmt: skip
     release(own)
 
 
-@kernel(reassociate=True, internal=True)
-def _lane_sum(values, parts, step):
-    total = like(values[0], 0)
-    for part in range(parts):
-        for j in range(lanes(values)):
-            total += values[part * step + j]
-    return total
-
-
 @kernel(internal=True)
 def _collect_part(part, parts, plan, sums, dweight):
-    """Add up lanes and groups of images, and leave the points for the weights."""
+    """Add up the groups of images and leave the points for the weights."""
     width, channels, m = lanes(sums), plan[CHANNELS], plan[OUT_CHANNELS]
     columns = (channels + width - 1) // width * width
     own = scratch((WIDE_POINTS + WIDE_TAPS) * columns, sums)
     points, weights = at(own, 0), at(own, WIDE_POINTS * columns)
-    for j in range(WIDE_POINTS * columns):
-        points[j] = 0
     for row in range(m * part // parts, m * (part + 1) // parts):
         for i in range(WIDE_POINTS):
-            for c in range(channels):
-                place = at(sums, ((i * m + row) * channels + c) * width)
-                points[i * columns + c] = _lane_sum(place, plan[PARTS], WIDE_POINTS * m * channels * width)
+            line = at(points, i * columns)
+            for image_part in range(plan[PARTS]):
+                other = at(sums, ((image_part * WIDE_POINTS + i) * m + row) * columns)
+                for j in range(columns):
+                    line[j] = line[j] + other[j] if image_part else other[j]
         wide_weight_gradient((columns // width, points, columns, weights, columns))
         transpose(weights, columns, at(dweight, row * channels * WIDE_TAPS), WIDE_TAPS, WIDE_TAPS, channels)
     release(own)
@@ -336,11 +324,15 @@ def _collect_part(part, parts, plan, sums, dweight):
 @kernel
 def interleaved_weight(plan, x, grad, sums, bias_sums, dweight, dbias):
     """Gradients to weight and bias. Returns whether all results are finite."""
-    m = plan[OUT_CHANNELS]
+    m, width = plan[OUT_CHANNELS], lanes(x)
     parallel_for(_weight_part, plan[PARTS], (plan, x, grad, sums, bias_sums))
-    parallel_for(_collect_part, m, (m, plan, sums, dweight))
+    parallel_for(_collect_part, min(m, 4), (min(m, 4), plan, sums, dweight))
     for c in range(dbias.size):
-        dbias[c] = _lane_sum(at(bias_sums, c * lanes(x)), plan[PARTS], m * lanes(x))
+        total = x.dtype.type(0)
+        for part in range(plan[PARTS]):
+            for j in range(width):
+                total += bias_sums[(part * m + c) * width + j]
+        dbias[c] = total
     check = x.dtype.type(0)
     for value in dweight:
         check += value * x.dtype.type(0)
