@@ -58,7 +58,7 @@ from .conv_winograd import PARTS, strip_count, suits_winograd, tile_outputs, win
 from .gemm import gemm_batched
 from .simd import VECTOR_BYTES
 from .simd_conv import HALF_COST
-from .simd_winograd import WIDE_POINTS
+from .simd_winograd_wide import WIDE_POINTS
 
 NARROW = 3
 """Up to so many output channels of a group, the weight's gradient is summed over lanes."""
@@ -143,7 +143,7 @@ def _case(name: str, x: Ints, w: Ints, stride: Ints, padding: Ints, dilation: In
         (0,) * len(ones) + padding, ones + dilation,
         simple and window == (1, 3, 3) and suits_winograd(x[0], channels, out_channels, grid),
         simple and window == (1, 5, 5) and groups == 1
-        and suits_interleaved(x[0], channels, out_channels, ones + x[2:], grid),
+        and suits_interleaved(x[0], channels, out_channels, grid),
         single and suits_depthwise(groups, channels, out_channels, window, ones + dilation),
         set(window) == set(stride) == {1} and not any(padding) and groups == 1 and min(channels, out_channels) >= 16,
     )  # fmt: skip

@@ -1,11 +1,12 @@
 """Winograd's convolution for 5x5 windows of stride 1 and few channels: lanes are images.
 
-So many images as a vector has lanes are interleaved, pixel by pixel: whatever the extents and the numbers of
-channels are, every vector is full, and the transforms of `simd_winograd` and the products, one for each of 36 points,
-know nothing of the images' borders. A tile of 2x2 outputs takes 36 multiplications instead of 100.
+So many images as a vector has lanes are interleaved, pixel by pixel, into padded planes: every vector is full, whatever
+the extents and the numbers of channels are. Rows of tiles of 2x2 outputs, as many as fit into the cache, pass through
+the transforms of `simd_winograd_wide`; between these are products, channels by tiles, one for each of 36 points: 36
+multiplications instead of 100.
 
-The gradient to the image is the transpose of the forward pass: the points' gradients become patches that are added
-up. It too takes 36 multiplications for every 2x2 outputs.
+The gradient to the image is the transpose of the forward pass: points' gradients become patches, which are added up.
+So it too takes 36 multiplications for 2x2 outputs, and looks at nothing beyond the gradient's border.
 
 As in `conv_winograd`, results differ from the direct way's by a few roundings, and kernels say whether all were
 finite: if not, the caller takes the direct way.
@@ -19,10 +20,9 @@ import numpy as np
 
 from .conv_plan import IMAGE_GROUPS, Ints
 from .jit import kernel
-from .scalar import like
 from .scratch import release, scratch
 from .simd import VECTOR_BITS, VECTOR_BYTES, at, block_product, dot_product, lanes, transpose
-from .simd_winograd import (
+from .simd_winograd_wide import (
     WIDE_POINTS,
     WIDE_TAPS,
     wide_gradient,
@@ -35,27 +35,28 @@ from .simd_winograd import (
 from .threading import parallel_for
 
 FEWEST_CHANNELS = 4
-MOST_IMAGE_BYTES = 1 << 19
-"""All planes of so many images as a vector has lanes, read and written, fit into this much of the cache."""
-POINT_BYTES, WEIGHT_POINT_BYTES = 5 << 17, 5 << 18
-"""As much do the points of the tiles that are taken at a time; sums for the weight should be long."""
 MOST_WASTE = 1.25
 """Lanes, as a multiple of images."""
+PLANE_BYTES = 1 << 19
+"""The planes of so many images as a vector has lanes fit into this much of the cache."""
+POINT_BYTES, WEIGHT_POINT_BYTES = 5 << 17, 5 << 18
+"""As do the points of the tiles that are taken at a time; the sums for the weight should be long."""
 
-# A plan begins with these fields; tables follow, to which the fields named AT point.
 (
-    IMAGES, CHANNELS, OUT_CHANNELS, PLANE, OUT_PLANE, TILES, PITCH, PARTS, AT_PATCHES, AT_OUTPUTS, FIELDS,
-) = range(11)  # fmt: skip
+    IMAGES, CHANNELS, OUT_CHANNELS, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, TOP, LEFT, TILE_ROWS, TILE_COLUMNS, AT_A_TIME,
+    PARTS,
+) = range(13)  # fmt: skip
+"""Words of a plan; so many rows of tiles are taken AT_A_TIME."""
 
 
-def suits_interleaved(images: int, channels: int, out_channels: int, extents: Ints, grid: Ints) -> bool:
+def suits_interleaved(images: int, channels: int, out_channels: int, grid: Ints) -> bool:
     """Whether this way is the faster one for 5x5 windows of stride 1."""
     width = VECTOR_BYTES // 4
     groups = -(-images // width)
-    planes = channels * (extents[1] * extents[2] + 1) + out_channels * (grid[1] * grid[2] + 1)
+    planes = channels * (grid[1] + 5) * (grid[2] + 5) + out_channels * (grid[1] + 1) * (grid[2] + 1)
     return (
         VECTOR_BITS > 0 and groups > 1 and groups * width <= MOST_WASTE * images
-        and min(channels, out_channels) >= FEWEST_CHANNELS and planes * VECTOR_BYTES <= MOST_IMAGE_BYTES
+        and min(channels, out_channels) >= FEWEST_CHANNELS and planes * VECTOR_BYTES <= PLANE_BYTES
     )  # fmt: skip
 
 
@@ -63,124 +64,153 @@ def suits_interleaved(images: int, channels: int, out_channels: int, extents: In
 def interleaved_plan(
     images: int, channels: int, out_channels: int, extents: Ints, grid: Ints, padding: Ints, point_bytes: int
 ) -> np.ndarray:
-    """Where each tile finds its pixels and leaves its outputs; those outside have a place after the last."""
-    (height, width), (out_height, out_width) = extents, grid
-    rows, columns = -(-out_height // 2), -(-out_width // 2)
-    tile_y, tile_x = 2 * np.arange(rows)[:, None, None, None], 2 * np.arange(columns)[:, None, None]
-    y, x = tile_y - padding[0] + np.arange(6)[:, None], tile_x - padding[1] + np.arange(6)
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    patches = np.where(inside, y * width + x, height * width)
-    y, x = tile_y + np.arange(2)[:, None], tile_x + np.arange(2)
-    outputs = np.where((y < out_height) & (x < out_width), y * out_width + x, out_height * out_width)
-    fit = max(4, point_bytes // (WIDE_POINTS * (channels + out_channels) * VECTOR_BYTES))
-    tiles = rows * columns
-    pitch = -(-tiles // -(-tiles // fit))
-    groups = -(-images // (VECTOR_BYTES // 4))
-    at_patches = int(FIELDS)
-    at_outputs = at_patches + patches.size
-    head = [
-        images, channels, out_channels, height * width, out_height * out_width, tiles, pitch,
-        min(groups, IMAGE_GROUPS), at_patches, at_outputs,
-    ]  # fmt: skip
-    return np.concatenate([head, patches.reshape(-1), outputs.reshape(-1)]).astype(np.int64)
+    rows, columns = (-(-extent // 2) for extent in grid)
+    fit = max(1, point_bytes // (WIDE_POINTS * (channels + out_channels) * columns * VECTOR_BYTES))
+    at_a_time = -(-rows // -(-rows // fit))
+    parts = min(-(-images * 4 // VECTOR_BYTES), IMAGE_GROUPS)
+    sizes = (*extents, *grid, *padding, rows, columns, at_a_time)
+    return np.array([images, channels, out_channels, *sizes, parts], np.int64)
 
 
 @kernel(internal=True)
-def _odd(lines, width):
-    """Lines of `width` numbers, in bytes that do not map to a few places of the first-level cache only."""
-    return (lines | 1) * width
+def _odd(vectors):
+    """Steps of an odd number of vectors use all places of the first-level cache."""
+    return vectors | 1
 
 
 @kernel(internal=True)
-def _interleave(image, images, channels, plane, x, out):
-    """Planes of so many images as there are lanes, one number of each in a vector; a zero follows each plane."""
-    width = lanes(x)
-    if images < width:
-        for j in range(channels * (plane + 1) * width):
-            out[j] = 0
-    for c in range(channels):
-        source, target = at(x, (image * channels + c) * plane), at(out, c * (plane + 1) * width)
-        transpose(source, channels * plane, target, width, images, plane)
-        for j in range(width):
-            target[plane * width + j] = 0
-
-
-@kernel(internal=True)
-def _separate(image, images, channels, plane, planes, out):
-    """The way back."""
-    width = lanes(out)
-    for c in range(channels):
-        source, target = at(planes, c * (plane + 1) * width), at(out, (image * channels + c) * plane)
-        transpose(source, width, target, channels * plane, plane, images)
-
-
-@kernel(internal=True)
-def _patches(plan, tile, tiles, pixels, points):
-    """Points of some tiles, [points][channels][tiles][lanes]."""
-    width, channels = lanes(points), plan[CHANNELS]
-    step, table = plan[PITCH] * width, at(plan, plan[AT_PATCHES] + tile * WIDE_POINTS)
-    for c in range(channels):
-        plane = at(pixels, c * (plan[PLANE] + 1) * width)
-        wide_patch(
-            (tiles, 1, plane, width, table, at(points, c * step), width, _odd(channels * plan[PITCH], width))
-        )
-
-
-@kernel(internal=True)
-def _gradients(plan, tile, tiles, pixels, points, sums):
-    width, channels = lanes(points), plan[OUT_CHANNELS]
-    step, table = plan[PITCH] * width, at(plan, plan[AT_OUTPUTS] + tile * 4)
-    for c in range(channels):
-        plane = at(pixels, c * (plan[OUT_PLANE] + 1) * width)
-        wide_gradient((
-            tiles, 1, plane, width, table, at(points, c * step), width, _odd(channels * plan[PITCH], width),
-            at(sums, c * width),
-        ))  # fmt: skip
-
-
-@kernel(internal=True)
-def _sizes(plan, width):
-    """Numbers that the image's planes take, the output's, and the points of some tiles of both."""
-    channels, m, pitch = plan[CHANNELS], plan[OUT_CHANNELS], plan[PITCH]
+def _room(plan, width):
+    """Numbers that padded planes of the image and the output take, then their points, then one row of patches."""
+    rows, columns, channels, m = plan[TILE_ROWS], plan[TILE_COLUMNS], plan[CHANNELS], plan[OUT_CHANNELS]
+    tiles = plan[AT_A_TIME] * columns
     return (
-        channels * (plan[PLANE] + 1) * width, m * (plan[OUT_PLANE] + 1) * width,
-        WIDE_POINTS * _odd(channels * pitch, width), WIDE_POINTS * _odd(m * pitch, width),
+        channels * (2 * rows + 4) * (2 * columns + 4) * width, m * 4 * rows * columns * width,
+        WIDE_POINTS * _odd(channels * tiles) * width, WIDE_POINTS * _odd(m * tiles) * width,
+        6 * (2 * columns + 4) * width,
     )  # fmt: skip
 
 
 @kernel(internal=True)
+def _interleave(x, image, images, channels, height, width, planes, lines, columns, top, left):
+    """Copy images into planes of vectors with zeros around them; lanes that are left are zero, too."""
+    size = lanes(x)
+    for j in range(channels * lines * columns * size):
+        planes[j] = 0
+    for c in range(channels):
+        source = at(x, (image * channels + c) * height * width)
+        target = at(planes, ((c * lines + top) * columns + left) * size)
+        if width == columns:
+            transpose(source, channels * height * width, target, size, images, height * width)
+        else:
+            for line in range(height):
+                here = at(target, line * columns * size)
+                transpose(at(source, line * width), channels * height * width, here, size, images, width)
+
+
+@kernel(internal=True)
+def _separate(planes, lines, columns, top, left, out, image, images, channels, height, width):
+    """The way back."""
+    size = lanes(out)
+    for c in range(channels):
+        source = at(planes, ((c * lines + top) * columns + left) * size)
+        target = at(out, (image * channels + c) * height * width)
+        if width == columns:
+            transpose(source, size, target, channels * height * width, height * width, images)
+        else:
+            for line in range(height):
+                here = at(source, line * columns * size)
+                transpose(here, size, at(target, line * width), channels * height * width, width, images)
+
+
+@kernel(internal=True)
+def _read_image(plan, x, image, images, planes):
+    lines, columns = 2 * plan[TILE_ROWS] + 4, 2 * plan[TILE_COLUMNS] + 4
+    _interleave(
+        x, image, images, plan[CHANNELS], plan[HEIGHT], plan[WIDTH], planes, lines, columns, plan[TOP], plan[LEFT]
+    )
+
+
+@kernel(internal=True)
+def _read_gradient(plan, grad, image, images, planes):
+    lines, columns = 2 * plan[TILE_ROWS], 2 * plan[TILE_COLUMNS]
+    _interleave(
+        grad, image, images, plan[OUT_CHANNELS], plan[OUT_HEIGHT], plan[OUT_WIDTH], planes, lines, columns, 0, 0
+    )
+
+
+@kernel(internal=True)
+def _patch_points(plan, row, rows, planes, buffer, points):
+    """Points of some rows of tiles, [points][channels][tiles][lanes]."""
+    width, channels, columns = lanes(points), plan[CHANNELS], plan[TILE_COLUMNS]
+    tiles, pitch = plan[AT_A_TIME] * columns, (2 * columns + 4) * width
+    for c in range(channels):
+        plane = at(planes, c * (2 * plan[TILE_ROWS] + 4) * pitch)
+        for r in range(rows):
+            wide_patch((
+                columns, at(plane, 2 * (row + r) * pitch), pitch, buffer, at(points, (c * tiles + r * columns) * width),
+                width, _odd(channels * tiles) * width,
+            ))  # fmt: skip
+
+
+@kernel(internal=True)
+def _gradient_points(plan, row, rows, planes, points, sums):
+    """The same of the output's gradients, whose sums are added to a vector of `sums` for each channel."""
+    width, channels, columns = lanes(points), plan[OUT_CHANNELS], plan[TILE_COLUMNS]
+    tiles, pitch = plan[AT_A_TIME] * columns, 2 * columns * width
+    for c in range(channels):
+        plane = at(planes, c * 2 * plan[TILE_ROWS] * pitch)
+        for r in range(rows):
+            wide_gradient((
+                columns, at(plane, 2 * (row + r) * pitch), pitch, at(points, (c * tiles + r * columns) * width),
+                width, _odd(channels * tiles) * width, at(sums, c * width),
+            ))  # fmt: skip
+
+
+@kernel(internal=True)
+def _multiply(plan, rows, u, u_row, u_column, points, channels, products, m):
+    """For each point: products by [m][channels] numbers of u."""
+    width = lanes(points)
+    tiles, count = plan[AT_A_TIME] * plan[TILE_COLUMNS], rows * plan[TILE_COLUMNS]
+    step, out_step = _odd(channels * tiles) * width, _odd(m * tiles) * width
+    size = plan[CHANNELS] * max(u_row, u_column)
+    for i in range(WIDE_POINTS):
+        block_product(
+            at(u, i * size), u_row, u_column, at(points, i * step), tiles * width, at(products, i * out_step),
+            tiles * width, m, count * width, channels, False,
+        )  # fmt: skip
+
+
+@kernel(internal=True)
 def _interleaved_part(part, parts, plan, u, x, start, start_step, relu, out, flags):
-    width, channels, m, pitch = lanes(x), plan[CHANNELS], plan[OUT_CHANNELS], plan[PITCH]
-    columns = (m + width - 1) // width * width
-    room, out_room, size, out_size = _sizes(plan, width)
-    own = scratch(room + out_room + size + out_size + (m + 1) * width, x)
-    pixels, outputs, points = at(own, 0), at(own, room), at(own, room + out_room)
-    products = at(points, size)
-    starts = at(products, out_size)
-    check = at(starts, m * width)
-    for j in range((m + 1) * width):
-        starts[j] = start[j // width * start_step] if j < m * width else like(start[0], 0)
+    width, channels, m, columns = lanes(x), plan[CHANNELS], plan[OUT_CHANNELS], plan[TILE_COLUMNS]
+    padded, tiles, pitch = (m + width - 1) // width * width, plan[AT_A_TIME] * columns, 2 * columns * width
+    planes, out_planes, points, out_points, buffer = _room(plan, width)
+    own = scratch(planes + out_planes + points + out_points + buffer + width, x)
+    pixels, outputs, values = at(own, 0), at(own, planes), at(own, planes + out_planes)
+    products = at(values, points)
+    patches = at(products, out_points)
+    check = at(patches, buffer)
+    for j in range(width):
+        check[j] = 0
     groups = (plan[IMAGES] + width - 1) // width
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         image = group * width
         images = min(width, plan[IMAGES] - image)
-        _interleave(image, images, channels, plan[PLANE], x, pixels)
-        for tile in range(0, plan[TILES], pitch):
-            tiles = min(pitch, plan[TILES] - tile)
-            _patches(plan, tile, tiles, pixels, points)
-            for i in range(WIDE_POINTS):
-                block_product(
-                    at(u, i * channels * columns), 1, columns, at(points, i * _odd(channels * pitch, width)),
-                    pitch * width, at(products, i * _odd(m * pitch, width)), pitch * width, m, tiles * width, channels,
-                    False,
-                )  # fmt: skip
+        _read_image(plan, x, image, images, pixels)
+        for row in range(0, plan[TILE_ROWS], plan[AT_A_TIME]):
+            rows = min(plan[AT_A_TIME], plan[TILE_ROWS] - row)
+            _patch_points(plan, row, rows, pixels, patches, values)
+            _multiply(plan, rows, u, 1, padded, values, channels, products, m)
             for c in range(m):
-                wide_output((
-                    tiles, 1, at(products, c * pitch * width), width, _odd(m * pitch, width),
-                    at(outputs, c * (plan[OUT_PLANE] + 1) * width), width, at(plan, plan[AT_OUTPUTS] + tile * 4),
-                    at(starts, c * width), check, relu,
-                ))  # fmt: skip
-        _separate(image, images, m, plan[OUT_PLANE], outputs, out)
+                plane = at(outputs, c * 2 * plan[TILE_ROWS] * pitch)
+                for r in range(rows):
+                    wide_output((
+                        columns, at(products, (c * tiles + r * columns) * width), width, _odd(m * tiles) * width,
+                        at(plane, 2 * (row + r) * pitch), pitch, at(start, c * start_step), check, relu,
+                    ))  # fmt: skip
+        _separate(
+            outputs, 2 * plan[TILE_ROWS], 2 * columns, 0, 0, out, image, images, m, plan[OUT_HEIGHT], plan[OUT_WIDTH]
+        )
     flags[part] = 0
     for j in range(width):
         flags[part] += check[j]
@@ -188,41 +218,42 @@ def _interleaved_part(part, parts, plan, u, x, start, start_step, relu, out, fla
 
 
 @kernel(internal=True)
-def _gradient_part(part, parts, plan, u, grad, start, start_step, dx, flags):
-    width, channels, m, pitch = lanes(dx), plan[CHANNELS], plan[OUT_CHANNELS], plan[PITCH]
-    columns = (m + width - 1) // width * width
-    room, out_room, size, out_size = _sizes(plan, width)
-    own = scratch(room + out_room + size + out_size + (m + 1) * width, dx)
-    pixels, gradients, products = at(own, 0), at(own, room), at(own, room + out_room)
-    points = at(products, size)
-    sums = at(points, out_size)
-    check = at(sums, m * width)
+def _input_part(part, parts, plan, u, grad, start, start_step, dx, flags):
+    width, channels, m, columns = lanes(dx), plan[CHANNELS], plan[OUT_CHANNELS], plan[TILE_COLUMNS]
+    padded, tiles, pitch = (m + width - 1) // width * width, plan[AT_A_TIME] * columns, (2 * columns + 4) * width
+    lines = 2 * plan[TILE_ROWS] + 4
+    planes, out_planes, points, out_points, buffer = _room(plan, width)
+    own = scratch(planes + out_planes + points + out_points + buffer + (m + 1) * width, dx)
+    pixels, gradients, products = at(own, 0), at(own, planes), at(own, planes + out_planes)
+    values = at(products, points)
+    patches = at(values, out_points)
+    check, sums = at(patches, buffer), at(patches, buffer + width)
     for j in range((m + 1) * width):
-        sums[j] = 0
+        check[j] = 0
     groups = (plan[IMAGES] + width - 1) // width
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         image = group * width
         images = min(width, plan[IMAGES] - image)
-        _interleave(image, images, m, plan[OUT_PLANE], grad, gradients)
+        _read_gradient(plan, grad, image, images, gradients)
         for c in range(channels):
-            plane, value = at(pixels, c * (plan[PLANE] + 1) * width), start[c * start_step]
-            for j in range((plan[PLANE] + 1) * width):
+            plane, value = at(pixels, c * lines * pitch), start[c * start_step]
+            for j in range(lines * pitch):
                 plane[j] = value
-        for tile in range(0, plan[TILES], pitch):
-            tiles = min(pitch, plan[TILES] - tile)
-            _gradients(plan, tile, tiles, gradients, points, sums)
-            for i in range(WIDE_POINTS):
-                block_product(
-                    at(u, i * channels * columns), columns, 1, at(points, i * _odd(m * pitch, width)), pitch * width,
-                    at(products, i * _odd(channels * pitch, width)), pitch * width, channels, tiles * width, m, False,
-                )  # fmt: skip
+        for row in range(0, plan[TILE_ROWS], plan[AT_A_TIME]):
+            rows = min(plan[AT_A_TIME], plan[TILE_ROWS] - row)
+            _gradient_points(plan, row, rows, gradients, values, sums)
+            _multiply(plan, rows, u, padded, 1, values, m, products, channels)
             for c in range(channels):
-                wide_patch_gradient((
-                    tiles, at(products, c * pitch * width), width, _odd(channels * pitch, width),
-                    at(pixels, c * (plan[PLANE] + 1) * width), width, at(plan, plan[AT_PATCHES] + tile * WIDE_POINTS),
-                    check,
-                ))  # fmt: skip
-        _separate(image, images, channels, plan[PLANE], pixels, dx)
+                plane = at(pixels, c * lines * pitch)
+                for r in range(rows):
+                    wide_patch_gradient((
+                        columns, at(products, (c * tiles + r * columns) * width), width, _odd(channels * tiles) * width,
+                        patches, at(plane, 2 * (row + r) * pitch), pitch, check,
+                    ))  # fmt: skip
+        _separate(
+            pixels, lines, 2 * columns + 4, plan[TOP], plan[LEFT], dx, image, images, channels, plan[HEIGHT],
+            plan[WIDTH],
+        )  # fmt: skip
     flags[part] = 0
     for j in range(width):
         flags[part] += check[j]
@@ -233,13 +264,13 @@ def _gradient_part(part, parts, plan, u, grad, start, start_step, dx, flags):
 def _weights_part(part, parts, channels, m, weight, u):
     """Points of the weights, [points][channels][output channels, padded]."""
     width = lanes(weight)
-    columns = (m + width - 1) // width * width
-    own = scratch(WIDE_TAPS * columns, weight)
-    for j in range(WIDE_TAPS * columns):
+    padded = (m + width - 1) // width * width
+    own = scratch(WIDE_TAPS * padded, weight)
+    for j in range(WIDE_TAPS * padded):
         own[j] = 0
     for c in range(channels * part // parts, channels * (part + 1) // parts):
-        transpose(at(weight, c * WIDE_TAPS), channels * WIDE_TAPS, at(own, 0), columns, m, WIDE_TAPS)
-        wide_weight((columns // width, at(own, 0), columns, at(u, c * columns), channels * columns))
+        transpose(at(weight, c * WIDE_TAPS), channels * WIDE_TAPS, at(own, 0), padded, m, WIDE_TAPS)
+        wide_weight((padded // width, at(own, 0), padded, at(u, c * padded), channels * padded))
     release(own)
 
 
@@ -254,8 +285,8 @@ def _all_finite(flags):
 @kernel
 def interleaved(parts, plan, weight, u, x, start, start_step, relu, out, flags):
     """Convolve. Returns whether all results are finite."""
-    channels, m = plan[CHANNELS], plan[OUT_CHANNELS]
-    parallel_for(_weights_part, min(channels, parts), (min(channels, parts), channels, m, weight, u))
+    pieces = min(plan[CHANNELS], parts)
+    parallel_for(_weights_part, pieces, (pieces, plan[CHANNELS], plan[OUT_CHANNELS], weight, u))
     parallel_for(_interleaved_part, parts, (parts, plan, u, x, start, start_step, relu, out, flags))
     return _all_finite(flags)
 
@@ -263,23 +294,24 @@ def interleaved(parts, plan, weight, u, x, start, start_step, relu, out, flags):
 @kernel
 def interleaved_input(parts, plan, weight, u, grad, start, start_step, dx, flags):
     """The gradient to the input. Returns whether all results are finite."""
-    channels, m = plan[CHANNELS], plan[OUT_CHANNELS]
-    parallel_for(_weights_part, min(channels, parts), (min(channels, parts), channels, m, weight, u))
-    parallel_for(_gradient_part, parts, (parts, plan, u, grad, start, start_step, dx, flags))
+    pieces = min(plan[CHANNELS], parts)
+    parallel_for(_weights_part, pieces, (pieces, plan[CHANNELS], plan[OUT_CHANNELS], weight, u))
+    parallel_for(_input_part, parts, (parts, plan, u, grad, start, start_step, dx, flags))
     return _all_finite(flags)
 
 
 @kernel(internal=True)
 def _weight_part(part, plan, x, grad, sums, bias_sums):
-    """Sums over some groups of images, [points][output channels][channels, padded], and the bias' [..][lanes]."""
-    width, channels, m, pitch = lanes(x), plan[CHANNELS], plan[OUT_CHANNELS], plan[PITCH]
-    columns = (channels + width - 1) // width * width
-    room, out_room, size, out_size = _sizes(plan, width)
-    own = scratch(room + out_room + size + out_size, x)
-    pixels, gradients, points = at(own, 0), at(own, room), at(own, room + out_room)
-    others = at(points, size)
-    total, bias_total = at(sums, part * WIDE_POINTS * m * columns), at(bias_sums, part * m * width)
-    for j in range(WIDE_POINTS * m * columns):
+    """Sums over some of the images: [points][output channels][channels, padded], and for the bias [channels][lanes]."""
+    width, channels, m, columns = lanes(x), plan[CHANNELS], plan[OUT_CHANNELS], plan[TILE_COLUMNS]
+    padded, tiles = (channels + width - 1) // width * width, plan[AT_A_TIME] * columns
+    planes, out_planes, points, out_points, buffer = _room(plan, width)
+    own = scratch(planes + out_planes + points + out_points + buffer, x)
+    pixels, gradients, values = at(own, 0), at(own, planes), at(own, planes + out_planes)
+    others = at(values, points)
+    patches = at(others, out_points)
+    total, bias_total = at(sums, part * WIDE_POINTS * m * padded), at(bias_sums, part * m * width)
+    for j in range(WIDE_POINTS * m * padded):
         total[j] = 0
     for j in range(m * width):
         bias_total[j] = 0
@@ -287,17 +319,17 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
     for group in range(groups * part // plan[PARTS], groups * (part + 1) // plan[PARTS]):
         image = group * width
         images = min(width, plan[IMAGES] - image)
-        _interleave(image, images, channels, plan[PLANE], x, pixels)
-        _interleave(image, images, m, plan[OUT_PLANE], grad, gradients)
-        for tile in range(0, plan[TILES], pitch):
-            tiles = min(pitch, plan[TILES] - tile)
-            _patches(plan, tile, tiles, pixels, points)
-            _gradients(plan, tile, tiles, gradients, others, bias_total)
+        _read_image(plan, x, image, images, pixels)
+        _read_gradient(plan, grad, image, images, gradients)
+        for row in range(0, plan[TILE_ROWS], plan[AT_A_TIME]):
+            rows = min(plan[AT_A_TIME], plan[TILE_ROWS] - row)
+            _patch_points(plan, row, rows, pixels, patches, values)
+            _gradient_points(plan, row, rows, gradients, others, bias_total)
             for i in range(WIDE_POINTS):
                 dot_product(
-                    at(others, i * _odd(m * pitch, width)), pitch * width,
-                    at(points, i * _odd(channels * pitch, width)), pitch * width,
-                    at(total, i * m * columns), columns, m, channels, tiles * width, True,
+                    at(others, i * _odd(m * tiles) * width), tiles * width,
+                    at(values, i * _odd(channels * tiles) * width), tiles * width,
+                    at(total, i * m * padded), padded, m, channels, rows * columns * width, True,
                 )  # fmt: skip
     release(own)
 
@@ -306,18 +338,18 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
 def _collect_part(part, parts, plan, sums, dweight):
     """Add up the groups of images and leave the points for the weights."""
     width, channels, m = lanes(sums), plan[CHANNELS], plan[OUT_CHANNELS]
-    columns = (channels + width - 1) // width * width
-    own = scratch((WIDE_POINTS + WIDE_TAPS) * columns, sums)
-    points, weights = at(own, 0), at(own, WIDE_POINTS * columns)
+    padded = (channels + width - 1) // width * width
+    own = scratch((WIDE_POINTS + WIDE_TAPS) * padded, sums)
+    points, weights = at(own, 0), at(own, WIDE_POINTS * padded)
     for row in range(m * part // parts, m * (part + 1) // parts):
         for i in range(WIDE_POINTS):
-            line = at(points, i * columns)
+            line = at(points, i * padded)
             for image_part in range(plan[PARTS]):
-                other = at(sums, ((image_part * WIDE_POINTS + i) * m + row) * columns)
-                for j in range(columns):
+                other = at(sums, ((image_part * WIDE_POINTS + i) * m + row) * padded)
+                for j in range(padded):
                     line[j] = line[j] + other[j] if image_part else other[j]
-        wide_weight_gradient((columns // width, points, columns, weights, columns))
-        transpose(weights, columns, at(dweight, row * channels * WIDE_TAPS), WIDE_TAPS, WIDE_TAPS, channels)
+        wide_weight_gradient((padded // width, points, padded, weights, padded))
+        transpose(weights, padded, at(dweight, row * channels * WIDE_TAPS), WIDE_TAPS, WIDE_TAPS, channels)
     release(own)
 
 

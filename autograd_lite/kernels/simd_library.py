@@ -236,13 +236,13 @@ class VectorLibrary:
     ----------
     emitter : type
         Its functions are those that `signatures` lists.
-    file : str
-        Where the emitter is defined; when that changes, the kept machine code is out of date.
+    files : str
+        Where the emitter is defined, and what it is made of; when that changes, the kept machine code is out of date.
     """
 
-    def __init__(self, emitter: type[Emitter], file: str) -> None:
+    def __init__(self, emitter: type[Emitter], *files: str) -> None:
         self._emitter = emitter
-        self._file = pathlib.Path(file)
+        self._files = [pathlib.Path(file) for file in files]
         self._names = list(emitter.signatures)
         self._symbol = f"autograd_lite_{emitter.__name__.lower()}"
         # Where the functions are, for float32 and then for float64; null until they are loaded.
@@ -263,7 +263,7 @@ class VectorLibrary:
             cpu = llvm.get_host_cpu_name() + llvm.get_host_cpu_features().flatten()
             build = f"{llvmlite.__version__} {llvm.llvm_version_info} {cpu} {VECTOR_BITS} {size}"
             here = pathlib.Path(__file__)
-            sources = [self._file, here]
+            sources = [*self._files, here]
             digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources) + build.encode()).hexdigest()
             file = cache_directory() / f"{self._symbol}-f{8 * size}-{digest[:24]}.o"
             if file.is_file():

@@ -1,4 +1,4 @@
-"""Vector code of Winograd's convolution: its transforms, each on a vector of channels, or of images, at a time.
+"""Vector code of Winograd's convolution: the five transforms, each on as many channels at a time as lanes.
 
 The outputs of a 3-tap window along a line of d are coefficients of a product of two polynomials, which is found from
 its values at points (Winograd, "Arithmetic complexity of computations", SIAM 1980). With matrices B' for the values
@@ -6,13 +6,11 @@ of the data, G for those of the window g and A' for the way back, over two axes 
 are ``A' ((G g G') * (B' d B)) A`` for a patch d of (m + 2) x (m + 2) pixels (Lavin and Gray, "Fast algorithms for
 convolutional neural networks", CVPR 2016, section 4.1): for m = 2, 16 multiplications instead of 36; for m = 4, 36
 instead of 144. Summed over channels, each of the (m + 2)^2 values is a matrix product. The weight's gradient is the
-transpose of this in g, ``G' ((A y A') * (B' d B)) G`` for output gradients y, and the image's is the transpose in d,
-``B ((G g G') * (A y A')) B'``.
+transpose of this in g, ``G' ((A y A') * (B' d B)) G`` for output gradients y.
 
 The points are 0, 1, -1 and infinity for m = 2; for m = 4, 0, 3/4, -3/4, 3/2, -3/2 and infinity, with which rounding
 errors are a third of what the usual 0, 1, -1, 2, -2 give (on such choices: Barabasz, Anderson, Soodhalter and Gregg,
 "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", ACM TOMS 46(4), 2020).
-The latter serve 2 x 2 outputs of 5x5 windows too: 36 multiplications instead of 100.
 """
 
 from __future__ import annotations
@@ -29,9 +27,8 @@ from .simd_library import Emitter, Values, VectorLibrary, Vectors, loop, word
 
 SMALL, LARGE = 2, 4
 """Outputs along each axis of a tile."""
-WIDE_TAPS, WIDE_POINTS = 25, 36
-"""Of a 5x5 window and of its tile of 2x2 outputs."""
 Line = Callable[[Any], Any]
+"""Transforms one axis."""
 _NEAR, _FAR = 0.75, 1.5
 _NEAR_2, _FAR_2 = _NEAR**2, _FAR**2
 # What the products of differences between the points divide.
@@ -87,42 +84,6 @@ def _weight_gradient(u: Any) -> Any:
     return u[0] * _AT_ZERO + near + far, near_odd + far_odd, u[5] + near * _NEAR_2 + far * _FAR_2
 
 
-def _wide_gradient(y: Any) -> Any:
-    near, far = y[1] * _NEAR, y[1] * _FAR
-    return y[0], y[0] + near, y[0] - near, y[0] + far, y[0] - far, y[1]
-
-
-def _wide_output(m: Any) -> Any:
-    return m[0] + (m[1] + m[2]) + (m[3] + m[4]), (m[1] - m[2]) * _NEAR + (m[3] - m[4]) * _FAR + m[5]
-
-
-def _wide_weight(g: Any) -> Any:
-    near, near_odd = (
-        ((g[4] * _NEAR_2 + g[2]) * _NEAR_2 + g[0]) * _AT_NEAR, (g[3] * _NEAR_2 + g[1]) * (_NEAR * _AT_NEAR)
-    )  # fmt: skip
-    far, far_odd = ((g[4] * _FAR_2 + g[2]) * _FAR_2 + g[0]) * _AT_FAR, (g[3] * _FAR_2 + g[1]) * (_FAR * _AT_FAR)
-    return g[0] * _AT_ZERO, near + near_odd, near - near_odd, far + far_odd, far - far_odd, g[4]
-
-
-def _wide_weight_gradient(u: Any) -> Any:
-    near, near_odd = (u[1] + u[2]) * _AT_NEAR, (u[1] - u[2]) * (_NEAR * _AT_NEAR)
-    far, far_odd = (u[3] + u[4]) * _AT_FAR, (u[3] - u[4]) * (_FAR * _AT_FAR)
-    return (
-        u[0] * _AT_ZERO + near + far, near_odd + far_odd, near * _NEAR_2 + far * _FAR_2,
-        near_odd * _NEAR_2 + far_odd * _FAR_2, u[5] + near * _NEAR_2**2 + far * _FAR_2**2,
-    )  # fmt: skip
-
-
-def _patch_gradient(p: Any) -> Any:
-    near, near_odd = p[1] + p[2], (p[1] - p[2]) * _NEAR
-    far, far_odd = p[3] + p[4], (p[3] - p[4]) * _FAR
-    both, all_four = _NEAR_2 + _FAR_2, _NEAR_2 * _FAR_2
-    return (
-        p[0] * all_four, p[5] * all_four - near_odd * _FAR_2 - far_odd * _NEAR_2,
-        -(p[0] * both) - near * _FAR_2 - far * _NEAR_2, near_odd + far_odd - p[5] * both, p[0] + near + far, p[5],
-    )  # fmt: skip
-
-
 def _both_ways(line: Line, block: list[Any]) -> list[Any]:
     """Transform the columns of a square block, given row by row, and then its rows."""
     n = isqrt(len(block))
@@ -155,34 +116,39 @@ class _Number:
         return _Number(self.vector, self.vector.builder.fmul(self.value, splat, flags=CONTRACTED))
 
 
-PATCH, GRADIENT, OUTPUT, WEIGHT, WEIGHT_GRADIENT, PATCH_GRADIENT = (
+PATCH, GRADIENT, OUTPUT, WEIGHT, WEIGHT_GRADIENT = (
     "winograd_patch", "winograd_gradient", "winograd_output", "winograd_weight", "winograd_weight_gradient",
-    "winograd_patch_gradient",
 )  # fmt: skip
 _KINDS = {
     PATCH: "wwpwtpww", GRADIENT: "wwpwtpwwp", OUTPUT: "wwpwwpwtppb", WEIGHT: "wpwpw", WEIGHT_GRADIENT: "wpwpw",
 }  # fmt: skip
 
 
-class _Transforms(Emitter):
-    """What the libraries of transforms are made of; `line` transforms one axis of `count` numbers or pixels."""
+class _Winograd(Emitter):
+    signatures = {f"{name}_{m}": letters for m in (SMALL, LARGE) for name, letters in _KINDS.items()}
+
+    def emit(self) -> None:
+        for m in (SMALL, LARGE):
+            self.patch(m)
+            self.gradient(m)
+            self.output(m)
+            self.points(WEIGHT, m, partial(_weight, outputs=m), 9)
+            self.points(WEIGHT_GRADIENT, m, _weight_gradient, (m + 2) ** 2)
+
+    def start(self, name: str, m: int) -> tuple[ir.Function, ir.IRBuilder, Vectors]:
+        return self.function(f"{name}_{m}", _KINDS[name])
 
     def loads(self, vector: Vectors, heads: list[ir.Value]) -> list[_Number]:
         return [_Number(vector, vector.load(head)) for head in heads]
 
-    def stores(
-        self, builder: ir.IRBuilder, vector: Vectors, block: list[_Number], out: ir.Value, step: ir.Value
-    ) -> None:
-        for i, value in enumerate(block):
-            vector.store(value.value, builder.gep(out, [builder.mul(step, word(i))]))
-
     def pixel(self, builder: ir.IRBuilder, image: ir.Value, pitch: ir.Value, table: ir.Value, i: int) -> ir.Value:
         return builder.gep(image, [builder.mul(self.entry(builder, table, i), pitch)])
 
-    def patch(self, name: str, line: Line, count: int) -> None:
+    def patch(self, m: int) -> None:
         """name(tiles, vectors, image, pitch, table, out, out_tile, out_point): from pixels to points."""
-        function, builder, vector = self.function(name, self.signatures[name])
+        function, builder, vector = self.start(PATCH, m)
         tiles, vectors, image, pitch, table, out, out_tile, out_point = function.args
+        count = (m + 2) ** 2
 
         def tile(_: ir.Value, carried: Values) -> Values:
             table, out = carried
@@ -191,7 +157,7 @@ class _Transforms(Emitter):
             def some(v: ir.Value, _: Values) -> Values:
                 here = builder.mul(v, word(vector.width))
                 block = self.loads(vector, [builder.gep(head, [here]) for head in heads])
-                self.stores(builder, vector, _both_ways(line, block), builder.gep(out, [here]), out_point)
+                self.stores(builder, vector, _both_ways(_patch, block), builder.gep(out, [here]), out_point)
                 return []
 
             loop(builder, vectors, [], some)
@@ -200,10 +166,10 @@ class _Transforms(Emitter):
         loop(builder, tiles, [table, out], tile)
         builder.ret_void()
 
-    def gradient(self, name: str, line: Line, count: int) -> None:
+    def gradient(self, m: int) -> None:
         """name(tiles, vectors, image, pitch, table, out, out_tile, out_point, sums): from gradients to points, and
         the sums of gradients added to `sums`."""
-        function, builder, vector = self.function(name, self.signatures[name])
+        function, builder, vector = self.start(GRADIENT, m)
         tiles, vectors, image, pitch, table, out, out_tile, out_point, sums = function.args
 
         def some(v: ir.Value, _: Values) -> Values:
@@ -211,11 +177,13 @@ class _Transforms(Emitter):
 
             def tile(_: ir.Value, carried: Values) -> Values:
                 table, out, total = carried
-                heads = [self.pixel(builder, image, pitch, table, i) for i in range(count)]
+                heads = [self.pixel(builder, image, pitch, table, i) for i in range(m * m)]
                 block = self.loads(vector, [builder.gep(head, [here]) for head in heads])
-                self.stores(builder, vector, _both_ways(line, block), builder.gep(out, [here]), out_point)
+                self.stores(builder, vector, _both_ways(_gradient, block), builder.gep(out, [here]), out_point)
                 own = sum(block[1:], block[0])
-                return [builder.gep(table, [word(count)]), builder.gep(out, [out_tile]), builder.fadd(total, own.value)]
+                return [
+                    builder.gep(table, [word(m * m)]), builder.gep(out, [out_tile]), builder.fadd(total, own.value)
+                ]  # fmt: skip
 
             place = builder.gep(sums, [here])
             vector.store(loop(builder, tiles, [table, out, vector.load(place)], tile)[2], place)
@@ -224,10 +192,16 @@ class _Transforms(Emitter):
         loop(builder, vectors, [], some)
         builder.ret_void()
 
-    def output(self, name: str, line: Line, count: int) -> None:
+    def stores(
+        self, builder: ir.IRBuilder, vector: Vectors, block: list[_Number], out: ir.Value, step: ir.Value
+    ) -> None:
+        for i, value in enumerate(block):
+            vector.store(value.value, builder.gep(out, [builder.mul(step, word(i))]))
+
+    def output(self, m: int) -> None:
         """name(tiles, vectors, points, tile, point, image, pitch, table, start, check, relu): from points to
         pixels."""
-        function, builder, vector = self.function(name, self.signatures[name])
+        function, builder, vector = self.start(OUTPUT, m)
         tiles, vectors, points, tile_step, point_step, image, pitch, table, *rest = function.args
         start, check, relu = rest
 
@@ -237,14 +211,16 @@ class _Transforms(Emitter):
 
             def tile(_: ir.Value, carried: Values) -> Values:
                 table, points, seen = carried
-                heads = [builder.gep(points, [builder.mul(point_step, word(i))]) for i in range(count)]
-                pixels, seen = self.pixels(vector, line, heads, seen)
+                heads = [builder.gep(points, [builder.mul(point_step, word(i))]) for i in range((m + 2) ** 2)]
+                pixels = _both_ways(_output, self.loads(vector, heads))
+                total = sum(pixels[1:], pixels[0])
+                seen = vector.fma(total.value, vector.zero, seen)
                 sums = [builder.fadd(pixel.value, first) for pixel in pixels]
                 lows = [builder.and_(relu_mask, builder.fcmp_ordered("<=", one, vector.zero)) for one in sums]
                 for i, (one, low) in enumerate(zip(sums, lows, strict=True)):
                     target = builder.gep(self.pixel(builder, image, pitch, table, i), [here])
                     vector.store(builder.select(low, vector.zero, one), target)
-                return [builder.gep(table, [word(len(pixels))]), builder.gep(points, [tile_step]), seen]
+                return [builder.gep(table, [word(m * m)]), builder.gep(points, [tile_step]), seen]
 
             relu_mask = vector.splat(relu)
             carried = [table, builder.gep(points, [here]), vector.load(check)]
@@ -254,16 +230,9 @@ class _Transforms(Emitter):
         loop(builder, vectors, [], some)
         builder.ret_void()
 
-    def pixels(
-        self, vector: Vectors, line: Line, heads: list[ir.Value], seen: ir.Value
-    ) -> tuple[list[_Number], ir.Value]:
-        """The pixels of the points found there; one that is not finite makes a NaN of `seen`."""
-        pixels = _both_ways(line, self.loads(vector, heads))
-        return pixels, vector.fma(sum(pixels[1:], pixels[0]).value, vector.zero, seen)
-
-    def points(self, name: str, line: Line, count: int) -> None:
+    def points(self, name: str, m: int, line: Line, count: int) -> None:
         """name(vectors, a, a_point, out, out_point): from a block of points to another."""
-        function, builder, vector = self.function(name, self.signatures[name])
+        function, builder, vector = self.start(name, m)
         vectors, a, a_point, out, out_point = function.args
 
         def some(_: ir.Value, carried: Values) -> Values:
@@ -276,54 +245,6 @@ class _Transforms(Emitter):
         builder.ret_void()
 
 
-class _Winograd(_Transforms):
-    """For 3x3 windows; names end with the outputs along each axis of a tile."""
-
-    signatures = {f"{name}_{m}": letters for m in (SMALL, LARGE) for name, letters in _KINDS.items()}
-
-    def emit(self) -> None:
-        for m in (SMALL, LARGE):
-            count = (m + 2) ** 2
-            self.patch(f"{PATCH}_{m}", _patch, count)
-            self.gradient(f"{GRADIENT}_{m}", _gradient, m * m)
-            self.output(f"{OUTPUT}_{m}", _output, count)
-            self.points(f"{WEIGHT}_{m}", partial(_weight, outputs=m), 9)
-            self.points(f"{WEIGHT_GRADIENT}_{m}", _weight_gradient, count)
-
-
-class _WideWinograd(_Transforms):
-    """For 5x5 windows and tiles of 2x2 outputs."""
-
-    signatures = {**_KINDS, PATCH_GRADIENT: "wpwwpwtp"}
-
-    def emit(self) -> None:
-        self.patch(PATCH, _patch, WIDE_POINTS)
-        self.gradient(GRADIENT, _wide_gradient, SMALL**2)
-        self.output(OUTPUT, _wide_output, WIDE_POINTS)
-        self.points(WEIGHT, _wide_weight, WIDE_TAPS)
-        self.points(WEIGHT_GRADIENT, _wide_weight_gradient, WIDE_POINTS)
-        self.patch_gradient()
-
-    def patch_gradient(self) -> None:
-        """name(tiles, points, tile, point, image, pitch, table, check): from points to pixels, to which they are
-        added; one vector of each."""
-        function, builder, vector = self.function(PATCH_GRADIENT, self.signatures[PATCH_GRADIENT])
-        tiles, points, tile_step, point_step, image, pitch, table, check = function.args
-
-        def tile(_: ir.Value, carried: Values) -> Values:
-            table, points, seen = carried
-            heads = [builder.gep(points, [builder.mul(point_step, word(i))]) for i in range(WIDE_POINTS)]
-            pixels, seen = self.pixels(vector, _patch_gradient, heads, seen)
-            for i, pixel in enumerate(pixels):
-                # Pixels outside the image share one place: each has to see what the one before it left there.
-                place = self.pixel(builder, image, pitch, table, i)
-                vector.store(builder.fadd(vector.load(place), pixel.value), place)
-            return [builder.gep(table, [word(WIDE_POINTS)]), builder.gep(points, [tile_step]), seen]
-
-        vector.store(loop(builder, tiles, [table, points, vector.load(check)], tile)[2], check)
-        builder.ret_void()
-
-
 _library = VectorLibrary(_Winograd, __file__)
 _patch_small, _gradient_small, _output_small, _weight_small, _weight_gradient_small = (
     _library[f"{name}_{SMALL}"] for name in _KINDS
@@ -331,13 +252,6 @@ _patch_small, _gradient_small, _output_small, _weight_small, _weight_gradient_sm
 _patch_large, _gradient_large, _output_large, _weight_large, _weight_gradient_large = (
     _library[f"{name}_{LARGE}"] for name in _KINDS
 )
-_wide = VectorLibrary(_WideWinograd, __file__)
-wide_patch, wide_gradient, wide_output, wide_weight, wide_weight_gradient, wide_patch_gradient = (
-    _wide[name] for name in _WideWinograd.signatures
-)
-"""Inside a kernel, each with a tuple of arguments, these do for 5x5 windows what the functions below do for 3x3;
-``wide_patch_gradient(tiles, points, tile, point, image, pitch, table, check)`` adds to a patch's pixels, one vector
-each, what the points' gradients make of them."""
 
 
 @kernel(internal=True)
