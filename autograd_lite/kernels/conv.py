@@ -13,8 +13,9 @@ are made instead, a panel at a time, and added to the image. The gradient to the
 the same way as the forward pass, and the output's gradient through a small transposed panel; the bias is one
 more tap that always sees 1.
 
-Small windows have ways of their own: 3x3 windows of stride 1 Winograd's (`conv_winograd`), depthwise convolution a
-strip that slides down each channel (`conv_depthwise`), and 1x1 windows are plain products.
+Small windows have ways of their own: 3x3 windows of stride 1 Winograd's (`conv_winograd`), and so have 5x5 windows over
+batches of small images (`conv_interleaved`); depthwise convolution is a strip that slides down each channel
+(`conv_depthwise`), and 1x1 windows are plain products.
 
 Work is cut into pieces by image, group, lines and channels; sizes alone decide the cut. Every sum is taken
 in the same order whatever the number of threads.
@@ -292,7 +293,8 @@ def conv(
     -----
     Beside the result every thread uses a padded piece of image, of `BUFFER_BYTES` or as much as one line of
     outputs needs, and 16 KB for columns. Winograd's way uses about 32 (C + M) * 40 numbers per thread (more only
-    where one row of tiles is longer than 32), and 4 for each of the weight.
+    where one row of tiles is longer than 32), and 4 for each of the weight; for 5x5 windows up to 2 MB per thread and
+    1.5 for each of the weight.
     """
     _same_dtype("conv", x, w)
     case = _case("conv", x.shape, w.shape, stride, padding, dilation, groups)
@@ -370,7 +372,7 @@ def conv_weight(
     """Gradients of `conv` to a weight of `shape`, and to the bias if it is wanted.
 
     Raises RuntimeError if shapes, dtypes or options do not fit each other. Beside the buffers that `conv`
-    uses, up to four partial sums of the size of the weight are kept, four times as large in Winograd's way.
+    uses, up to four partial sums of the size of the weight are kept, in Winograd's way four times as large or less.
     """
     _same_dtype("conv_weight", x, grad)
     case = _case("conv_weight", x.shape, shape, stride, padding, dilation, groups)

@@ -51,6 +51,7 @@ def close(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * scale)
 
 
+VECTORS_ONLY = ("winograd", "interleaved", "depthwise")
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 
 
@@ -129,6 +130,9 @@ NAMED = {
     "winograd, strips of an image": ((2, 16, 40, 38), (16, 16, 3, 3), (1, 1), (2, 0), (1, 1), 1),
     "winograd, small tiles": ((30, 16, 4, 8), (24, 16, 3, 3), (1, 1), (0, 0), (1, 1), 1),
     "winograd, groups": ((9, 32, 8, 8), (40, 16, 3, 3), (1, 1), (1, 1), (1, 1), 2),
+    "interleaved": ((45, 5, 9, 10), (7, 5, 5, 5), (1, 1), (2, 1), (1, 1), 1),
+    "interleaved, whole planes": ((32, 4, 12, 12), (18, 4, 5, 5), (1, 1), (0, 0), (1, 1), 1),
+    "interleaved, rows of tiles": ((32, 20, 16, 15), (17, 20, 5, 5), (1, 1), (0, 0), (1, 1), 1),
     "depthwise": ((3, 9, 17, 20), (9, 1, 3, 3), (1, 1), (1, 1), (1, 1), 9),
     "depthwise, any padding": ((2, 5, 7, 33), (5, 1, 3, 3), (1, 1), (3, 0), (1, 1), 5),
     "depthwise, stride two": ((3, 9, 17, 20), (9, 1, 3, 3), (2, 2), (1, 1), (1, 1), 9),
@@ -153,7 +157,7 @@ SMALLER = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in NAMED if JIT or not name.startswith("winograd")])
+@pytest.mark.parametrize("name", [name for name in NAMED if JIT or not name.startswith(("winograd", "interleaved"))])
 def test_every_way(name: str, dtype: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes, options = NAMED[name][:2], NAMED[name][2:]
     plans = (kernels._direct_plan, kernels._turned_plan)
@@ -166,6 +170,7 @@ def test_every_way(name: str, dtype: str, rng: np.random.Generator, monkeypatch:
             plan.cache_clear()
     case = kernels._case("conv", *shapes, *options)
     assert case.winograd == name.startswith("winograd")
+    assert case.interleaved == name.startswith("interleaved")
     check(rng, dtype, *shapes, *options)
     if not JIT:
         for plan in plans:
@@ -174,11 +179,11 @@ def test_every_way(name: str, dtype: str, rng: np.random.Generator, monkeypatch:
 
 @pytest.mark.skipif(JIT, reason="with the compiler these are machine code, which the other tests look at")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [n for n in NAMED if n.startswith(("winograd", "depthwise")) and n != "depthwise, twice the channels"])
+@pytest.mark.parametrize("name", [n for n in NAMED if n.startswith(VECTORS_ONLY) and n != "depthwise, twice the channels"])
 def test_kernels_around_vector_code(name: str, dtype: str, rng: np.random.Generator, twins: None) -> None:  # noqa: F811
-    """The kernels of two ways that are taken with vectors only, as plain Python around NumPy twins of the vector code."""
+    """The kernels of the ways that are taken with vectors only, as plain Python around NumPy twins of the vector code."""
     case = kernels._case("conv", *NAMED[name])
-    assert case.winograd if name.startswith("winograd") else case.depthwise
+    assert getattr(case, name.split(",")[0])
     check(rng, dtype, *NAMED[name])
 
 
@@ -201,12 +206,15 @@ def test_threads_change_no_bit(name: str, rng: np.random.Generator, monkeypatch:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_winograd_keeps_what_is_not_finite_in_its_place(value: float, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(("way", "images", "window"), [("winograd", 4, 3), ("interleaved", 32, 5)])
+def test_what_is_not_finite_stays_in_its_place(
+    way: str, images: int, window: int, value: float, request: pytest.FixtureRequest
+) -> None:
     if not JIT:
         request.getfixturevalue("twins")
-    x, w = np.ones((4, 16, 8, 8), "float32"), np.ones((16, 16, 3, 3), "float32")
-    options = ((1, 1), (1, 1), (1, 1), 1)
-    assert kernels._case("conv", x.shape, w.shape, *options).winograd
+    x, w = np.ones((images, 16, 8, 8), "float32"), np.ones((16, 16, window, window), "float32")
+    options = ((1, 1), (window // 2, window // 2), (1, 1), 1)
+    assert getattr(kernels._case("conv", x.shape, w.shape, *options), way)
     x[1, 3, 4, 4] = value
     wanted = reference(x, w, *options).astype("float32")
     np.testing.assert_array_equal(kernels.conv(x, w, None, *options), wanted)
@@ -218,14 +226,23 @@ def test_winograd_keeps_what_is_not_finite_in_its_place(value: float, request: p
 
 
 @compiled
-@pytest.mark.parametrize(("images", "extent", "outputs"), [(32, 12, 4), (80, 4, 2)])
-def test_winograd_rounds_little_worse_than_the_direct_way(images: int, extent: int, outputs: int) -> None:
+@pytest.mark.parametrize(
+    ("way", "shape", "w_shape", "outputs"),
+    [
+        ("winograd", (32, 64, 12, 12), (48, 64, 3, 3), 4),
+        ("winograd", (80, 64, 4, 4), (48, 64, 3, 3), 2),
+        ("interleaved", (64, 10, 12, 12), (20, 10, 5, 5), 2),
+        ("interleaved", (32, 24, 12, 12), (32, 24, 5, 5), 2),
+    ],
+)
+def test_winograd_rounds_little_worse_than_the_direct_way(way: str, shape: Ints, w_shape: Ints, outputs: int) -> None:
     """Errors in proportion to the root mean square of the result; the direct way's are about 5e-7 and 5e-6."""
     rng = np.random.default_rng(5)
-    shape, w_shape, options = (images, 64, extent, extent), (48, 64, 3, 3), ((1, 1), (0, 0), (1, 1), 1)
+    options = ((1, 1), (0, 0), (1, 1), 1)
     if kernels.VECTOR_BYTES:
-        assert kernels._case("conv", shape, w_shape, *options).winograd
-        assert kernels.tile_outputs((extent - 2, extent - 2)) == outputs
+        assert getattr(kernels._case("conv", shape, w_shape, *options), way)
+        if way == "winograd":
+            assert kernels.tile_outputs((shape[2] - 2, shape[3] - 2)) == outputs
     x, w = rng.standard_normal(shape), rng.standard_normal(w_shape)
     g = rng.standard_normal(kernels.conv(x, w, None, *options).shape)
     wanted, found = (
@@ -339,7 +356,7 @@ def test_vector_sizes_agree() -> None:
     """Plain loops and every vector size that this CPU has give the same results."""
     from autograd_lite.kernels.simd import VECTOR_BITS
 
-    names = ["packed columns", "winograd", "depthwise, stride two"]
+    names = ["packed columns", "winograd", "interleaved", "depthwise, stride two"]
     results = {}
     for bits in sorted({0, min(256, VECTOR_BITS), VECTOR_BITS}):
         env = os.environ | ({} if bits == VECTOR_BITS else {"AUTOGRAD_LITE_SIMD": str(bits)})

@@ -12,7 +12,7 @@ import pytest
 
 from autograd_lite.kernels import conv_direct, simd, simd_conv
 from autograd_lite.kernels.jit import JIT
-from tests.kernels.test_conv import NAMED, SMALLER, check
+from tests.kernels.test_conv import NAMED, SMALLER, VECTORS_ONLY, check
 
 pytestmark = pytest.mark.skipif(JIT, reason="with the compiler these are machine code, which the other tests look at")
 CUTS = [(1, 1, 1), (5, 40, 3), (13, 17, 4), (6, 24, 5), (7, 3, 19), (0, 4, 2)]
@@ -108,7 +108,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(conv_direct, name, getattr(c, f"_vector_{name}"))
 
 
-@pytest.mark.parametrize("name", [n for n in NAMED if not n.startswith(("winograd", "depthwise"))])
+@pytest.mark.parametrize("name", [n for n in NAMED if not n.startswith(VECTORS_ONLY)])
 def test_convolution(name: str, rng: np.random.Generator, pieces: None) -> None:
     check(rng, "float64", *SMALLER.get(name, NAMED[name][:2]), *NAMED[name][2:])
 

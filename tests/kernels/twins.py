@@ -1,6 +1,6 @@
 """NumPy twins of the vector code of Winograd's and of depthwise convolution.
 
-Without the compiler these two ways are not taken, since their kernels call functions that exist as machine code only.
+Without the compiler these ways are not taken, since their kernels call functions that exist as machine code only.
 With the twins in place of those the kernels run as plain Python, which notices what machine code does not: an index
 outside of its array.
 """
@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograd_lite.kernels import conv, conv_depthwise, conv_winograd, simd_winograd
+from autograd_lite.kernels import (
+    conv,
+    conv_depthwise,
+    conv_interleaved,
+    conv_winograd,
+    simd_winograd,
+    simd_winograd_wide,
+)
 from autograd_lite.kernels.simd import lanes
 from autograd_lite.kernels.simd_winograd import LARGE, SMALL, _both_ways
 
@@ -76,6 +83,49 @@ def points(line: Callable[[Any], Any], count: int) -> Callable[[Any], None]:
     return function
 
 
+def wide_patch(args: Any) -> None:
+    tiles, image, image_row, _, out, out_tile, out_point = args
+    width = lanes(image)
+    for tile in range(tiles):
+        rows = [image[i * image_row + 2 * tile * width :] for i in range(6)]
+        block = [pixel for row in rows for pixel in lines(row, 6, width, width)]
+        put(_both_ways(simd_winograd._patch, block), out[tile * out_tile :], out_point)
+
+
+def wide_gradient(args: Any) -> None:
+    tiles, image, image_row, out, out_tile, out_point, sums = args
+    width = lanes(image)
+    for tile in range(tiles):
+        rows = [image[i * image_row + 2 * tile * width :] for i in range(2)]
+        block = [pixel for row in rows for pixel in lines(row, 2, width, width)]
+        put(_both_ways(simd_winograd_wide._wide_gradient, block), out[tile * out_tile :], out_point)
+        sums[:width] += sum(block)
+
+
+def wide_output(args: Any) -> None:
+    tiles, points, tile_step, point_step, image, image_row, start, check, relu = args
+    width = lanes(points)
+    for tile in range(tiles):
+        block = list(lines(points[tile * tile_step :], 36, point_step, width))
+        pixels = _both_ways(simd_winograd_wide._wide_output, block)
+        check[:width] += 0 * sum(pixels)
+        for i in range(2):
+            values = np.array(pixels[2 * i : 2 * i + 2]) + start[0]
+            put(list(np.where(relu & (values <= 0), 0, values)), image[i * image_row + 2 * tile * width :], width)
+
+
+def wide_patch_gradient(args: Any) -> None:
+    tiles, points, tile_step, point_step, _, image, image_row, check = args
+    width = lanes(points)
+    for tile in range(tiles):
+        block = list(lines(points[tile * tile_step :], 36, point_step, width))
+        pixels = _both_ways(simd_winograd_wide._patch_gradient, block)
+        check[:width] += 0 * sum(pixels)
+        for i in range(6):
+            row = lines(image[i * image_row + 2 * tile * width :], 6, width, width)
+            row += np.array(pixels[6 * i : 6 * i + 6])
+
+
 def windows(x: Array, size: int, pads: tuple[int, int], outs: tuple[int, int]) -> list[Array]:
     """What each tap of a window sees of the plane `x`: zeros around it; a negative padding cuts."""
     seen = []
@@ -110,7 +160,7 @@ def depthwise_gradients(args: Any) -> None:
 
 @pytest.fixture
 def twins(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Both ways are taken, as on a CPU with vectors of 256 bits, and call the functions above."""
+    """All three ways are taken, as on a CPU with vectors of 256 bits, and call the functions above."""
     for m, name in ((SMALL, "small"), (LARGE, "large")):
         for kind, function in {
             "patch": patch(m), "gradient": gradient(m), "output": output(m),
@@ -118,9 +168,13 @@ def twins(monkeypatch: pytest.MonkeyPatch) -> Any:
             "weight_gradient": points(simd_winograd._weight_gradient, (m + 2) ** 2),
         }.items():  # fmt: skip
             monkeypatch.setattr(simd_winograd, f"_{kind}_{name}", function)
+    for function in (wide_patch, wide_gradient, wide_output, wide_patch_gradient):
+        monkeypatch.setattr(conv_interleaved, function.__name__, function)
+    for name, line, count in (("", simd_winograd_wide._wide_weight, 25), ("_gradient", simd_winograd_wide._wide_weight_gradient, 36)):
+        monkeypatch.setattr(conv_interleaved, f"wide_weight{name}", points(line, count))
     for name, function in {"_lines": depthwise(3), "_lines_5": depthwise(5), "_gradients": depthwise_gradients}.items():
         monkeypatch.setattr(conv_depthwise, name, function)
-    for module in (conv_winograd, conv_depthwise):
+    for module in (conv_winograd, conv_interleaved, conv_depthwise):
         monkeypatch.setattr(module, "VECTOR_BITS", 256)
     conv._case.cache_clear()
     yield
