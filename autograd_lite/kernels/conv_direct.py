@@ -98,6 +98,7 @@ def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
     buffer, panel = at(own, 0), at(own, room)
     batches = (groups + together - 1) // together
     step, a_row = (plan[BUFFER] // together, plan[A_GROUP]) if together > 1 else (0, plan[A_ROW])
+    gap = plan[PITCH] - plan[COLUMNS]
     filled = -1
     for item in range(plan[ITEMS] * part // parts, plan[ITEMS] * (part + 1) // parts):
         block, piece = item % blocks, item // blocks
@@ -129,8 +130,8 @@ def _convolve_part(part, parts, plan, a, x, start, start_step, relu, out):
                 if packed:
                     copy_rows(here, tile[3], buffer, at(offsets, k), panel, pixels, at(plan, tile[4]))
                 tap_product(
-                    plan[HALF], rows, vectors, here, weights, a_row, at(a_offsets, k), source, step, table, places,
-                    at(base, tile[1]), plane, starts, start_step, k > 0, relu and k + here == taps,
+                    plan[HALF], rows, vectors, here, weights, a_row, at(a_offsets, k), source, step, table, gap,
+                    places, at(base, tile[1]), plane, starts, start_step, k > 0, relu and k + here == taps,
                 )  # fmt: skip
             tile = at(tile, TILE_WORDS)
     release(own)
@@ -209,7 +210,7 @@ def _spread_part(part, parts, plan, a, grad, start, start_step, dx):
                     rows = min(PANEL_ROWS, (last - first) * taps - k)
                     tap_product(
                         False, rows, tile[0], m, at(weights, k), 1, at(plan, plan[AT_ROWS]), panel, 0,
-                        at(plan, plan[AT_PANEL]), at(tile, 5), columns, pixels, at(own, 0), 0, False, False,
+                        at(plan, plan[AT_PANEL]), 0, at(tile, 5), columns, pixels, at(own, 0), 0, False, False,
                     )  # fmt: skip
                     offsets = at(plan, plan[AT_OFFSETS] + k)
                     add_rows(rows, columns, pixels, buffer, offsets, at(plan, tile[4]))

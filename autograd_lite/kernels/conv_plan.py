@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .simd import VECTOR_BYTES
-from .simd_conv import HALF_COST, PIECES, TILE_VECTORS
+from .simd_conv import HALF_COST, PIECES, PLACE, SPLITS, TILE_VECTORS
 
 Ints = tuple[int, ...]
 Taps = list[tuple[int, int]]
@@ -35,7 +35,7 @@ IMAGE_GROUPS = 4
     BLOCKS, TOGETHER, ITEMS, IMAGE_PARTS, CHANNEL_PARTS, HALF, AT_A, AT_OFFSETS, AT_PANEL, AT_DEPTHS, AT_PHASES,
     AT_PIXELS, AT_LINES, AT_ROWS, AT_TILES, AT_LAST_TILES, TILES, LAST_TILES, FIELDS,
 ) = range(49)  # fmt: skip
-TILE_WORDS = 5 + 3 * TILE_VECTORS
+TILE_WORDS = 5 + PLACE * TILE_VECTORS
 """A tile of pixels: its vectors, first pixel, pixels, runs to copy and where they are listed; then places."""
 
 
@@ -69,24 +69,37 @@ def _packed_tiles(columns: int, pitch: int, lines: int, width: int) -> list[tupl
             size = min(columns - column, first + count - p)
             runs += [line * pitch + column, p - first, size]
             p += size
-        places = [word for at in range(0, most, width) for word in (at, at, min(width, max(count - at, 0)))]
+        places = [word for at in range(0, most, width) for word in (at, at, min(width, max(count - at, 0)), width)]
         tiles.append(([-(-count // width), first, count, len(runs) // 3, 0, *places], runs))
     return tiles
 
 
-def _straight_tiles(columns: int, pitch: int, lines: int, width: int) -> list[tuple[list[int], list[int]]]:
-    """Tiles of vectors that end with each line."""
+def _runs(columns: int, lines: int, width: int, split: bool) -> list[tuple[int, int]]:
+    """First pixel and pixels of vectors that end with each line, or, if `split`, with the one after."""
+    runs, first, pixels = [], 0, lines * columns
+    while first < pixels:
+        rest = columns - first % columns
+        size = min(width, pixels - first, rest + columns * split)
+        runs.append((first, size))
+        first += size
+    return runs
+
+
+def _straight_tiles(
+    columns: int, pitch: int, lines: int, width: int, split: bool
+) -> list[tuple[list[int], list[int]]]:
+    """Tiles of such vectors."""
     tiles: list[tuple[list[int], list[int]]] = []
-    vectors = [
-        (line * pitch + column, line * columns + column, min(width, columns - column))
-        for line in range(lines)
-        for column in range(0, columns, width)
-    ]
+    vectors = []
+    for pixel, size in _runs(columns, lines, width, split):
+        line, column = divmod(pixel, columns)
+        rest = columns - column
+        vectors.append((line * pitch + column, pixel, size, rest if rest < size else width))
     for at in range(0, len(vectors), TILE_VECTORS):
         some = vectors[at : at + TILE_VECTORS]
         first = some[0][1]
-        places = [word for source, pixel, size in some for word in (source, pixel - first, size)]
-        tile = [len(some), first, sum(size for _, _, size in some), 0, 0, *places]
+        places = [word for source, pixel, size, split in some for word in (source, pixel - first, size, split)]
+        tile = [len(some), first, sum(size for _, _, size, _ in some), 0, 0, *places]
         tiles.append((tile + [0] * (TILE_WORDS - len(tile)), []))
     return tiles
 
@@ -132,14 +145,20 @@ def make_plan(
     planes = source.channels * len(depths) * len(phases)
     k = source.channels * len(depths) * len(rows) * len(cols)
 
-    # Vectors that read straight from the buffer end with each line; packed ones do not, but must be copied.
+    # Vectors that read straight from the buffer end with each line, or with the next one where they can be read in two
+    # pieces; packed ones do not, but must be copied.
     straight = -(-columns // width) * width / columns
     pixels = lines * columns
     dense = -(-pixels // most) * most / pixels
-    half = False
+    half = split = False
     if HALF_COST and not spread:
-        half = HALF_COST * (-(-columns // (width // 2)) * (width // 2) / columns) < 0.95 * min(straight, dense + 0.2)
-    packed = not half and (spread or dense * (1 + 8 / target.channels) < straight)
+        halves = HALF_COST * (-(-columns // (width // 2)) * (width // 2) / columns)
+        half = halves < 0.95 * min(straight, dense + 0.2)
+    if SPLITS and not spread:
+        two_pieces = len(_runs(columns, lines, width, True)) * width / pixels
+        split = two_pieces < 0.97 * straight and not (half and halves < two_pieces)
+        half = half and not split
+    packed = not half and not split and (spread or dense * (1 + 8 / target.channels) < straight)
     if half:
         width //= 2
         most = TILE_VECTORS * width
@@ -150,7 +169,7 @@ def make_plan(
     work = target.channels * k * lines * columns
     wanted = min(-(-work // PART_WORK), max(1, 16 // (source.images * source.groups * levels)))
     chunk = max(1, min(lines, fit, -(-lines // wanted)))
-    whole = most // math.gcd(most, columns if packed else -(-columns // width) * width)
+    whole = most // math.gcd(most, columns if packed or split else -(-columns // width) * width)
     if chunk < lines:
         chunk = max(chunk // whole * whole, min(chunk, whole))
     chunks = -(-lines // chunk)
@@ -172,9 +191,11 @@ def make_plan(
         row, column = h // stride_h - first_row, w // stride_w - first_column
         offsets.append(((c * len(depths) + i) * len(phases) + phase) * plane + row * pitch + column)
         a_offsets.append(c * a_channel + wd + wh + ww)
-    make_tiles = _packed_tiles if packed else _straight_tiles
     last = lines - (chunks - 1) * chunk
-    tiles, last_tiles = (make_tiles(columns, pitch, some, width) for some in (chunk, last))
+    tiles, last_tiles = (
+        _packed_tiles(columns, pitch, some, width) if packed else _straight_tiles(columns, pitch, some, width, split)
+        for some in (chunk, last)
+    )
     places = list(itertools.product(range(chunk), range(columns)))
     pixel_table = [line * pitch + column for line, column in places]
     line_table = [word for line in range(chunk) for word in (line * pitch, line * columns)]

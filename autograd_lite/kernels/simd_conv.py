@@ -33,6 +33,10 @@ HALF_COST = 0.0 if VECTOR_BITS < 512 else 1.0 if CPU == "znver4" else 2.0
 operation in two halves anyway."""
 PIECES = (1, 2, 4, 16) if VECTOR_BITS == 512 else (1, 2, 8)
 """Runs that are added back are cut into vectors, and such fractions of vectors, down to single numbers."""
+PLACE = 4
+"""Words that tell `tap_product` where a vector is."""
+SPLITS = VECTOR_BITS == 512
+"""Whether a vector may be read from two lines at no cost: a load that leaves masked lanes alone is one instruction."""
 DOT_HEIGHTS = (0, 9, 5, 3) if VECTOR_BITS == 256 else (0, 12, 10, 8, 6)
 """The most taps of a tile of so many channels in `pixel_dots`."""
 DOT_CHANNELS = len(DOT_HEIGHTS) - 1
@@ -44,7 +48,7 @@ LOW, LOW_TWO = "conv_pad_low", "conv_pad_low_two"
 
 class _Convolution(Emitter):
     signatures = {
-        TAPS: "wwwwpwtpwttpwpwbb",
+        TAPS: "wwwwpwtpwtwtpwpwbb",
         PIXELS: "wwwwpttpwpwb",
         DOTS: "wwwwptpwtpww",
         COPY: "wwptpwt",
@@ -82,17 +86,19 @@ class _Convolution(Emitter):
         self.choose(builder, key, cases, rest)
 
     def taps_tile(self, rows: int, vectors: int) -> ir.Function:
-        """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
-        start, start_row, accumulate, relu): `count` tiles, one below the other. `places` has three words for each
-        vector: where it begins in the image and in c, and how many of its lanes are stored."""
+        """tap_product(rows, vectors, count, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row,
+        start, start_row, accumulate, relu): `count` tiles, one below the other. `places` has four words for each
+        vector: where it begins in the image and in c, how many of its lanes are stored, and from which lane on it is
+        read `gap` further."""
         function, builder, vector = self.function(f"{TAPS}_{rows}x{vectors}", self.signatures[TAPS][2:])
-        count, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, *rest = function.args
+        count, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row, *rest = function.args
         start, start_row, accumulate, relu = rest
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
-        columns = [self.entry(builder, places, 3 * v) for v in range(vectors)]
-        targets = [self.entry(builder, places, 3 * v + 1) for v in range(vectors)]
-        lanes = [self.entry(builder, places, 3 * v + 2) for v in range(vectors)]
+        columns, targets, lanes, splits = (
+            [self.entry(builder, places, PLACE * v + i) for v in range(vectors)] for i in range(PLACE)
+        )
         masks = [vector.first_lanes(n) for n in lanes]
+        beyond = [builder.not_(vector.first_lanes(n)) for n in splits]
 
         def one_tile(_: ir.Value, carried: Values) -> Values:
             a_tile, image, c_tile, start_tile = carried
@@ -111,6 +117,10 @@ class _Convolution(Emitter):
             def step(i: ir.Value, sums: Values) -> Values:
                 here = builder.gep(image, [self.entry(builder, offset, i)])
                 row = [vector.load(builder.gep(here, [columns[v]])) for v in range(vectors)]
+                if SPLITS:
+                    there = builder.gep(here, [gap])
+                    heads = [builder.gep(there, [column]) for column in columns]
+                    row = [vector.load(*one) for one in zip(heads, beyond, row, strict=True)]
                 a_now = builder.gep(a_tile, [self.entry(builder, a_offset, i)])
                 heads = [builder.gep(a_now, [builder.mul(a_row, word(r))]) for r in range(rows)]
                 column = [vector.splat(builder.load(head)) for head in heads]
@@ -353,8 +363,8 @@ _taps, _pixels, _dots, _copy, _add, _pad, _pad_two, _low, _low_two = (
 
 @kernel(internal=True)
 def _vector_tap_product(
-    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
-    relu,
+    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row, start, start_row,
+    accumulate, relu,
 ):  # fmt: skip
     # Tiles differ in height by one row at most: a low tile would not keep the vector units busy.
     tiles = m if image_step > 0 else (m + TILE_HEIGHTS[vectors] - 1) // TILE_HEIGHTS[vectors]
@@ -365,7 +375,7 @@ def _vector_tap_product(
         if count > 0:
             args = (
                 height, vectors, count, k, at(a, first * a_row), a_row, a_offset, at(image, first * image_step),
-                image_step, offset, places, at(c, first * c_row), c_row, at(start, first * start_row), start_row,
+                image_step, offset, gap, places, at(c, first * c_row), c_row, at(start, first * start_row), start_row,
                 accumulate, relu,
             )  # fmt: skip
             if half:
@@ -462,19 +472,20 @@ def _vector_pad_plane(rows, columns, top, bottom, left, right, image, image_row,
 
 @kernel(internal=True)
 def _plain_tap_product(
-    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row, start, start_row, accumulate,
-    relu,
+    half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row, start, start_row,
+    accumulate, relu,
 ):  # fmt: skip
     for r in range(m):
         for v in range(vectors):
-            source, row = at(image, r * image_step + places[3 * v]), at(c, r * c_row + places[3 * v + 1])
-            for j in range(places[3 * v + 2]):
+            place = at(places, PLACE * v)
+            source, row = at(image, r * image_step + place[0]), at(c, r * c_row + place[1])
+            for j in range(place[2]):
                 row[j] = row[j] if accumulate else start[r * start_row]
             for i in range(k):
                 weight, pixels = a[r * a_row + a_offset[i]], at(source, offset[i])
-                for j in range(places[3 * v + 2]):
-                    row[j] += weight * pixels[j]
-            for j in range(places[3 * v + 2]):
+                for j in range(place[2]):
+                    row[j] += weight * pixels[j if j < place[3] else j + gap]
+            for j in range(place[2]):
                 row[j] = like(row[j], 0) if relu and row[j] <= 0 else row[j]
 
 
@@ -524,14 +535,14 @@ def _plain_add_rows(taps, columns, columns_row, image, offset, pieces):
 
 tap_product = _vector_tap_product if VECTOR_BITS else _plain_tap_product
 """
-Inside a kernel: ``tap_product(half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, places, c, c_row,
+Inside a kernel: ``tap_product(half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row,
 start, start_row, accumulate, relu)``. Vector v of row r of the result is
 
     start[r * start_row], or with `accumulate` what is in c,
-    + sum over i < k of a[r * a_row + a_offset[i]] * image[r * image_step + places[3 v] + offset[i] + lane],
+    + sum over i < k of a[r * a_row + a_offset[i]] * image[r * image_step + places[4 v] + offset[i] + lane],
 
-raised to zero with `relu`; its first ``places[3 v + 2]`` lanes go to ``c[r * c_row + places[3 v + 1]]``. Here and
-below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read; with
+raised to zero with `relu`; its first ``places[4 v + 2]`` lanes go to ``c[r * c_row + places[4 v + 1]]``. Lanes from
+``places[4 v + 3]`` on are read `gap` further in the image (where `SPLITS` is false, there may be none). Here and below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read; with
 `half`, vectors have half the size everywhere (not in plain loops, where `half` must be false).
 """
 pixel_product = _vector_pixel_product if VECTOR_BITS else _plain_pixel_product

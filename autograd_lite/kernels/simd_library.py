@@ -141,12 +141,13 @@ class Vectors:
         lanes = ir.Constant(ir.VectorType(WORD, self.width), list(range(self.width)))
         return self.builder.icmp_signed("<", lanes, self.splat(count))
 
-    def load(self, pointer: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+    def load(self, pointer: ir.Value, mask: ir.Value | None = None, other: ir.Value | None = None) -> ir.Value:
+        """Lanes that the mask leaves out are those of `other`, or zero."""
         address = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             return self.builder.load(address, align=self.size)
         align = ir.Constant(INT32, self.size)
-        return self._call("llvm.masked.load.%s.p0", self.type, address, align, mask, self.zero)
+        return self._call("llvm.masked.load.%s.p0", self.type, address, align, mask, other or self.zero)
 
     def prefetch(self, pointer: ir.Value) -> None:
         """Fetch the cache line there into the first level; any address will do."""
