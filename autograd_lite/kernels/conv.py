@@ -239,7 +239,7 @@ def _special(
         m = tile_outputs(grid)
         plan = winograd_plan(case.images, case.groups, channels, out_channels, extents, grid, tuple(padding), m)
         parts = min(strip_count(plan) * case.groups, MOST_PARTS)
-        points = memory.empty((case.groups * (m + 2) ** 2 * channels * _padded(out_channels, x),), x.dtype)
+        points = memory.empty((case.groups * (m + 2) ** 2 * _odd(channels * _padded(out_channels, x), x),), x.dtype)
         flags = np.empty(parts, x.dtype)
         return winograd(parts, plan, w.reshape(-1), turned, points, x.reshape(-1), *flat, flags)
     return False
@@ -254,6 +254,12 @@ def _padded(channels: int, x: np.ndarray) -> int:
     """Channels rounded up to whole vectors."""
     width = VECTOR_BYTES // x.itemsize
     return -(-channels // width) * width
+
+
+def _odd(numbers: int, x: np.ndarray) -> int:
+    """Numbers in whole vectors, rounded up to an odd number of these (why: `conv_winograd.odd_vectors`)."""
+    width = VECTOR_BYTES // x.itemsize
+    return (numbers // width | 1) * width
 
 
 def conv(
@@ -414,7 +420,8 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
         m = tile_outputs(case.grid[1:])
         plan = winograd_plan(case.images, case.groups, case.channels, case.out_channels, *sizes, m)
         parts = int(plan[PARTS]) * case.groups
-        sums = memory.empty((parts * (m + 2) ** 2 * case.out_channels * _padded(case.channels, x),), x.dtype)
+        step = _odd(case.out_channels * _padded(case.channels, x), x)
+        sums = memory.empty((parts * (m + 2) ** 2 * step,), x.dtype)
         bias_sums = np.empty(parts * _padded(case.out_channels, x), x.dtype)
         return winograd_weight(plan, x.reshape(-1), grad.reshape(-1), sums, bias_sums, *flat)
     return False

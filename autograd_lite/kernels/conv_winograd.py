@@ -113,7 +113,14 @@ def _round_up(n, width):
 
 
 @kernel(internal=True)
-def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, weight, u):
+def odd_vectors(numbers, width):
+    """At least so many numbers, in an odd number of vectors: what lies so far apart, as the points of a tile do, is in
+    different places of the first-level cache."""
+    return (numbers // width | 1) * width
+
+
+@kernel(internal=True)
+def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, weight, u, step):
     """Points of the weights in rows [points][rows][columns, padded]; `turned` rotates them by half a turn."""
     width = _round_up(columns, lanes(weight))
     own = scratch(9 * width, weight)
@@ -121,8 +128,8 @@ def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, 
         own[j] = 0
     for row in range(rows * part // parts, rows * (part + 1) // parts):
         transpose(at(weight, row * row_step), column_step, at(own, 0), width, columns, 9)
-        first, step = (at(own, 8 * width), -width) if turned else (at(own, 0), width)
-        weight_points(m, width // lanes(weight), first, step, at(u, row * width), rows * width)
+        first, tap_step = (at(own, 8 * width), -width) if turned else (at(own, 0), width)
+        weight_points(m, width // lanes(weight), first, tap_step, at(u, row * width), step)
 
 
 @kernel(internal=True)
@@ -142,10 +149,11 @@ def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags)
     )  # fmt: skip
     pitch, columns = _round_up(channels, width), _round_up(m, width)
     wide = min(columns, TILE_VECTORS * width)
-    own = scratch((plan[PIXELS] + 1) * pitch + number * tiles * (pitch + wide) + (plan[OUT_PIXELS] + 1) * wide, x)
+    point, product = odd_vectors(tiles * pitch, width), odd_vectors(tiles * wide, width)
+    own = scratch((plan[PIXELS] + 1) * pitch + number * (point + product) + (plan[OUT_PIXELS] + 1) * wide, x)
     pixels, points = at(own, 0), at(own, (plan[PIXELS] + 1) * pitch)
-    products = at(points, number * tiles * pitch)
-    outputs = at(products, number * tiles * wide)
+    products = at(points, number * point)
+    outputs = at(products, number * product)
     for j in range((plan[PIXELS] + 1) * pitch):
         pixels[j] = 0
     few = scratch(columns + width, x)
@@ -160,19 +168,20 @@ def _winograd_part(part, parts, plan, u, x, start, start_step, relu, out, flags)
         count = images * plan[strip]
         _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
         table = at(plan, plan[strip + 5])
-        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, tiles * pitch)
+        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, point)
         for j in range(m):
             starts[j] = start[(group * m + j) * start_step]
-        weights = at(u, group * number * channels * columns)
+        u_point = u.size // (groups * number)
+        weights = at(u, group * number * u_point)
         for block in range(0, columns, wide):
             here = min(wide, columns - block)
             for i in range(number):
                 block_product(
-                    at(points, i * tiles * pitch), pitch, 1, at(weights, i * channels * columns + block), columns,
-                    at(products, i * tiles * wide), wide, count, here, channels, False,
+                    at(points, i * point), pitch, 1, at(weights, i * u_point + block), columns,
+                    at(products, i * product), wide, count, here, channels, False,
                 )  # fmt: skip
             output_pixels(
-                size, count, here // width, products, wide, tiles * wide, outputs, wide, at(plan, plan[strip + 6]),
+                size, count, here // width, products, wide, product, outputs, wide, at(plan, plan[strip + 6]),
                 at(starts, block), check, relu,
             )  # fmt: skip
             for i in range(images):
@@ -195,7 +204,8 @@ def winograd(parts, plan, weight, turned, u, x, start, start_step, relu, out, fl
         row_step, column_step = (m * 9, 9) if turned else (9, channels * 9)
         mine = weight[group * channels * m * 9 : (group + 1) * channels * m * 9]
         target = u[group * (u.size // groups) : (group + 1) * (u.size // groups)]
-        args = (min(parts, channels), plan[OUTPUTS], channels, row_step, m, column_step, turned, mine, target)
+        point = target.size // plan[POINTS]
+        args = (min(parts, channels), plan[OUTPUTS], channels, row_step, m, column_step, turned, mine, target, point)
         parallel_for(_weights_part, min(parts, channels), args)
     parallel_for(_winograd_part, parts, (parts, plan, u, x, start, start_step, relu, out, flags))
     finite = True
@@ -212,15 +222,17 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
     )  # fmt: skip
     pitch, columns = _round_up(channels, width), _round_up(m, width)
     room, out_room = (plan[PIXELS] + 1) * pitch, (plan[OUT_PIXELS] + 1) * columns
-    own = scratch(room + out_room + number * tiles * (pitch + columns), x)
+    point, out_point = odd_vectors(tiles * pitch, width), odd_vectors(tiles * columns, width)
+    own = scratch(room + out_room + number * (point + out_point), x)
     pixels, gradients = at(own, 0), at(own, room)
     points = at(own, room + out_room)
-    others = at(points, number * tiles * pitch)
+    others = at(points, number * point)
     for j in range(room + out_room):
         own[j] = 0
     group, image_part = part % groups, part // groups
     items = (plan[IMAGES] + together - 1) // together * strips
-    total, bias_total = at(sums, part * number * m * pitch), at(bias_sums, part * columns)
+    step = sums.size // (groups * plan[PARTS] * number)
+    total, bias_total = at(sums, part * number * step), at(bias_sums, part * columns)
     for j in range(columns):
         bias_total[j] = 0
     begin = items * image_part // plan[PARTS]
@@ -230,16 +242,16 @@ def _weight_part(part, plan, x, grad, sums, bias_sums):
         count = images * plan[strip]
         _gather(plan, x, strip, image, images, group, channels, plan[PLANE], 1, pitch, pixels)
         table = at(plan, plan[strip + 5])
-        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, tiles * pitch)
+        patch_points(size, count, pitch // width, pixels, pitch, table, points, pitch, point)
         _gather(plan, grad, strip, image, images, group, m, plan[OUT_PLANE], 3, columns, gradients)
         table = at(plan, plan[strip + 6])
         gradient_points(
-            size, count, columns // width, gradients, columns, table, others, columns, tiles * columns, bias_total
+            size, count, columns // width, gradients, columns, table, others, columns, out_point, bias_total
         )
         for i in range(number):
             block_product(
-                at(others, i * tiles * columns), 1, columns, at(points, i * tiles * pitch), pitch,
-                at(total, i * m * pitch), pitch, m, pitch, count, item > begin,
+                at(others, i * out_point), 1, columns, at(points, i * point), pitch, at(total, i * step), pitch,
+                m, pitch, count, item > begin,
             )  # fmt: skip
     release(own)
 
@@ -249,6 +261,7 @@ def _collect_part(part, parts, plan, sums, dweight):
     """Add up the groups of images and leave the points for the 3x3 weights."""
     channels, m, groups, number = plan[CHANNELS], plan[OUT_CHANNELS], plan[GROUPS], plan[POINTS]
     pitch = _round_up(channels, lanes(sums))
+    step = sums.size // (groups * plan[PARTS] * number)
     own = scratch((number + 9) * pitch, sums)
     points, weights = at(own, 0), at(own, number * pitch)
     for row in range(groups * m * part // parts, groups * m * (part + 1) // parts):
@@ -256,7 +269,7 @@ def _collect_part(part, parts, plan, sums, dweight):
         for i in range(number):
             line = at(points, i * pitch)
             for image_part in range(plan[PARTS]):
-                other = at(sums, (((image_part * groups + group) * number + i) * m + c) * pitch)
+                other = at(sums, ((image_part * groups + group) * number + i) * step + c * pitch)
                 for j in range(pitch):
                     line[j] = line[j] + other[j] if image_part else other[j]
         weight_from_points(plan[OUTPUTS], pitch // lanes(sums), points, pitch, weights, pitch)

@@ -535,14 +535,15 @@ def _plain_add_rows(taps, columns, columns_row, image, offset, pieces):
 
 tap_product = _vector_tap_product if VECTOR_BITS else _plain_tap_product
 """
-Inside a kernel: ``tap_product(half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, gap, places, c, c_row,
-start, start_row, accumulate, relu)``. Vector v of row r of the result is
+Inside a kernel: ``tap_product(half, m, vectors, k, a, a_row, a_offset, image, image_step, offset, gap, places, c,
+c_row, start, start_row, accumulate, relu)``. Vector v of row r of the result is
 
     start[r * start_row], or with `accumulate` what is in c,
     + sum over i < k of a[r * a_row + a_offset[i]] * image[r * image_step + places[4 v] + offset[i] + lane],
 
 raised to zero with `relu`; its first ``places[4 v + 2]`` lanes go to ``c[r * c_row + places[4 v + 1]]``. Lanes from
-``places[4 v + 3]`` on are read `gap` further in the image (where `SPLITS` is false, there may be none). Here and below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read; with
+``places[4 v + 3]`` on are read `gap` further in the image (where `SPLITS` is false, there may be none). Here and
+below, arrays are pointers made by `at`, to float32 or float64, and to int64 for tables. Whole vectors are read; with
 `half`, vectors have half the size everywhere (not in plain loops, where `half` must be false).
 """
 pixel_product = _vector_pixel_product if VECTOR_BITS else _plain_pixel_product
