@@ -90,7 +90,7 @@ def _room(plan, width):
     )  # fmt: skip
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _interleave(x, image, images, channels, height, width, planes, lines, columns, top, left):
     """Copy images into planes of vectors with zeros around them; lanes that are left are zero, too."""
     size = lanes(x)
@@ -107,7 +107,7 @@ def _interleave(x, image, images, channels, height, width, planes, lines, column
                 transpose(at(source, line * width), channels * height * width, here, size, images, width)
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _separate(planes, lines, columns, top, left, out, image, images, channels, height, width):
     """The way back."""
     size = lanes(out)
@@ -138,7 +138,7 @@ def _read_gradient(plan, grad, image, images, planes):
     )
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _patch_points(plan, row, rows, planes, buffer, points):
     """Points of some rows of tiles, [points][channels][tiles][lanes]."""
     width, channels, columns = lanes(points), plan[CHANNELS], plan[TILE_COLUMNS]
@@ -152,7 +152,7 @@ def _patch_points(plan, row, rows, planes, buffer, points):
             ))  # fmt: skip
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _gradient_points(plan, row, rows, planes, points, sums):
     """The same of the output's gradients, whose sums are added to a vector of `sums` for each channel."""
     width, channels, columns = lanes(points), plan[OUT_CHANNELS], plan[TILE_COLUMNS]
@@ -166,7 +166,7 @@ def _gradient_points(plan, row, rows, planes, points, sums):
             ))  # fmt: skip
 
 
-@kernel(internal=True)
+@kernel(internal=True, separate=True)
 def _multiply(plan, rows, u, u_row, u_column, points, channels, products, m):
     """For each point: products by [m][channels] numbers of u."""
     width = lanes(points)
