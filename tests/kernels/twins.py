@@ -176,6 +176,8 @@ def twins(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(conv_depthwise, name, function)
     for module in (conv_winograd, conv_interleaved, conv_depthwise):
         monkeypatch.setattr(module, "VECTOR_BITS", 256)
+    for name in ("POINT_BYTES", "WEIGHT_POINT_BYTES"):
+        monkeypatch.setattr(conv, name, 1 << 14)  # several strips of an image
     conv._case.cache_clear()
     yield
     conv._case.cache_clear()
