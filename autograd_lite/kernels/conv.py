@@ -41,6 +41,7 @@ from .conv_interleaved import (
     interleaved_plan,
     interleaved_weight,
     suits_interleaved,
+    suits_weight,
 )
 from .conv_plan import (
     CHANNEL_PARTS,
@@ -299,8 +300,8 @@ def conv(
     -----
     Beside the result every thread uses a padded piece of image, of `BUFFER_BYTES` or as much as one line of
     outputs needs, and 16 KB for columns. Winograd's way uses about 32 (C + M) * 40 numbers per thread (more only
-    where one row of tiles is longer than 32), and 4 for each of the weight; for 5x5 windows up to 2 MB per thread and
-    1.5 for each of the weight.
+    where one row of tiles is longer than 32), and 4 for each of the weight; for 5x5 windows about 4 MB
+    per thread and 1.5 numbers for each of the weight.
     """
     _same_dtype("conv", x, w)
     case = _case("conv", x.shape, w.shape, stride, padding, dilation, groups)
@@ -410,8 +411,8 @@ def _special_weight(case: Case, x: np.ndarray, grad: np.ndarray, dweight: np.nda
         args = (parts, image_parts, case.images, case.groups, *sizes[0], *sizes[1], *sizes[2])
         depthwise_weight(*args, x.reshape(-1), grad.reshape(-1), sums, *flat)
         return True
-    if case.interleaved:
-        plan = _interleaved_plan(case, WEIGHT_POINT_BYTES)
+    plan = _interleaved_plan(case, WEIGHT_POINT_BYTES) if case.interleaved else None
+    if plan is not None and suits_weight(plan):
         rows = int(plan[INTERLEAVED_PARTS]) * case.out_channels
         sums = memory.empty((rows * WIDE_POINTS * _padded(case.channels, x),), x.dtype)
         bias_sums = np.empty(rows * VECTOR_BYTES // x.itemsize, x.dtype)

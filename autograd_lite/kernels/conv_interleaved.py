@@ -1,4 +1,4 @@
-"""Winograd's convolution for 5x5 windows of stride 1 and few channels: lanes are images.
+"""Winograd's convolution for 5x5 windows of stride 1: lanes are images.
 
 So many images as a vector has lanes are interleaved, pixel by pixel, into padded planes: every vector is full, whatever
 the extents and the numbers of channels are. Rows of tiles of 2x2 outputs, as many as fit into the cache, pass through
@@ -34,10 +34,13 @@ from .simd_winograd_wide import (
 )
 from .threading import parallel_for
 
-FEWEST_CHANNELS = 4
+LEAST_CHANNELS = 3
+"""Products of input and output channels for each channel that is transformed."""
+LEAST_TILES = 6
+"""So many tiles at a time make sums for the weight that are worth adding up."""
 MOST_WASTE = 1.25
 """Lanes, as a multiple of images."""
-PLANE_BYTES = 1 << 19
+PLANE_BYTES = 1 << 22
 """The planes of so many images as a vector has lanes fit into this much of the cache."""
 POINT_BYTES, WEIGHT_POINT_BYTES = 5 << 17, 5 << 18
 """As do the points of the tiles that are taken at a time; the sums for the weight should be long."""
@@ -56,7 +59,8 @@ def suits_interleaved(images: int, channels: int, out_channels: int, grid: Ints)
     planes = channels * (grid[1] + 5) * (grid[2] + 5) + out_channels * (grid[1] + 1) * (grid[2] + 1)
     return (
         VECTOR_BITS > 0 and groups > 1 and groups * width <= MOST_WASTE * images
-        and min(channels, out_channels) >= FEWEST_CHANNELS and planes * VECTOR_BYTES <= PLANE_BYTES
+        and channels * out_channels >= LEAST_CHANNELS * (channels + out_channels)
+        and planes * VECTOR_BYTES <= PLANE_BYTES
     )  # fmt: skip
 
 
@@ -70,6 +74,11 @@ def interleaved_plan(
     parts = min(-(-images * 4 // VECTOR_BYTES), IMAGE_GROUPS)
     sizes = (*extents, *grid, *padding, rows, columns, at_a_time)
     return np.array([images, channels, out_channels, *sizes, parts], np.int64)
+
+
+def suits_weight(plan: np.ndarray) -> bool:
+    """Whether this way is the faster one for the weight's gradient, too."""
+    return bool(plan[AT_A_TIME] * plan[TILE_COLUMNS] >= LEAST_TILES)
 
 
 @kernel(internal=True)

@@ -178,6 +178,7 @@ def twins(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(module, "VECTOR_BITS", 256)
     for name in ("POINT_BYTES", "WEIGHT_POINT_BYTES"):
         monkeypatch.setattr(conv, name, 1 << 14)  # several strips of an image
+    monkeypatch.setattr(conv_interleaved, "LEAST_TILES", 1)
     conv._case.cache_clear()
     yield
     conv._case.cache_clear()
