@@ -233,7 +233,7 @@ def compare(a: Any, b: Any) -> None:
         assert len(a) == len(b)
         for one, other in zip(a, b, strict=True):
             compare(one, other)
-    elif isinstance(b, np.ndarray):
+    elif isinstance(b, (np.ndarray, float)):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6)
     else:
         assert a == b
