@@ -20,7 +20,7 @@ import numpy as np
 from . import memory
 from .jit import kernel
 from .norm import Ints, check_channels, filled, parts_of
-from .scratch import scratch
+from .scratch import release, scratch
 from .simd import at, lanes
 from .simd_norm import (
     TILE,
@@ -133,6 +133,7 @@ def _batch_part(
                         for j in range(0, size, 2 * line):
                             target = (place + i * pitch + j) // 4
                             max_2x2_relu_row(line // 2, line, work, (3 + i) * TILE + j, out, where, target)
+    release(work)
 
 
 @kernel
@@ -228,6 +229,7 @@ def _batch_backward_part(
                     _pooled_gradients(some, grad, where, place, pitch, size, line, work)
                     given, target = at(work, 5 * TILE), at(dx, place)
                     gradient_rows(some, size, given, TILE, at(x, place), pitch, at(work, 0), False, target)
+    release(work)
 
 
 @kernel

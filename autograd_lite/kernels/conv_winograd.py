@@ -130,6 +130,7 @@ def _weights_part(part, parts, m, rows, row_step, columns, column_step, turned, 
         transpose(at(weight, row * row_step), column_step, at(own, 0), width, columns, 9)
         first, tap_step = (at(own, 8 * width), -width) if turned else (at(own, 0), width)
         weight_points(m, width // lanes(weight), first, tap_step, at(u, row * width), step)
+    release(own)
 
 
 @kernel(internal=True)

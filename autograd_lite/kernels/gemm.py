@@ -21,6 +21,7 @@ from numba import types
 
 from . import memory, special
 from .jit import JIT, kernel
+from .scratch import release
 from .simd import (
     DOT_COLUMNS,
     DOT_ROWS,
@@ -189,6 +190,7 @@ def _copied_product(a, a_row, a_col, b, b_row, b_col, c, c_row, m, n, k, depth_c
             _copy_panel(at(b, p * b_row + s * b_col), b_row, b_col, target, panel, depth, columns)
             add = accumulate or p > 0
             block_product(left, a_row, a_col, target, panel, at(c, s), c_row, m, columns, depth, add)
+    release(room)
 
 
 @kernel(internal=True)
@@ -289,6 +291,7 @@ def _gemm(a, b, c, bias, accumulate, activation):
         transpose(product, m, out, n, n, m)
     if not plain and (biased or activation > 0):
         _finish(out, n, add, biased, m, n, activation)
+    release(buffer)
     return OK
 
 

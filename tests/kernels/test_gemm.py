@@ -80,6 +80,7 @@ def test_tails(layout: str, dtype: type) -> None:
         (200, 2, 300),  # written line by line
         (140, 20, 1024),  # parts copy the panels that they need, transposed or not
         (140, 1100, 256),  # and more than one block of K of them
+        (256, 1024, 256),  # the transposed product has a buffer of its own
     ],
 )
 def test_every_way(m: int, k: int, n: int, layout: str, dtype: type) -> None:

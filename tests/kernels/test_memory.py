@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import gc
+import pathlib
 
 import numpy as np
 from hypothesis import given
@@ -72,3 +74,29 @@ def test_size_classes_hold_and_waste_little(nbytes: int) -> None:
 def test_zeros_are_zero_in_reused_memory() -> None:
     memory.empty((50_000,), FLOAT32).fill(7)
     assert not memory.zeros((50_000,), FLOAT32).any()
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def test_working_memory_outlives_the_pointers_into_it() -> None:
+    """Compiled code frees an array after the last mention of its name, which `release` has to be."""
+    kept = 0
+    for file in pathlib.Path(memory.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text("utf-8"))):
+            decorators = function.decorator_list if isinstance(function, ast.FunctionDef) else []
+            if not any("kernel" in _names(d) for d in decorators):
+                continue
+            made, pointed, released = set(), set(), set()
+            for node in ast.walk(function):
+                if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Call, ast.Tuple)):
+                    if any(part in ast.unparse(node.value) for part in ("np.empty(", "np.zeros(", "scratch(")):
+                        made |= _names(node.targets[0])
+                elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("at", "_aligned"):
+                    pointed |= _names(node.args[0])
+                elif isinstance(node, ast.Call) and ast.unparse(node.func) == "release":
+                    released |= _names(node.args[0])
+            assert made & pointed <= released, f"{file.name}: {function.name}: {made & pointed - released}"
+            kept += len(made & pointed)
+    assert kept > 10
