@@ -149,6 +149,20 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: pathlib.Path) -> N
     assert "AUTOGRAD_LITE_CACHE" in run.stderr
 
 
+def test_code_generated_elsewhere_depends_on_all_kernel_files(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jit, "HERE", tmp_path / "kernels")
+    jit.HERE.mkdir()
+    outside, inside = tmp_path / "user.py", jit.HERE / "special.py"
+    digests = set()
+    for text in ("one", "another"):
+        for file in (outside, inside, jit.HERE / "jit.py"):
+            file.write_text("" if file is outside else text, encoding="utf-8")
+        digests.add(jit._source_digest.__wrapped__(outside))
+    assert len(digests) == 2
+
+
 def test_numbers_take_the_type_of_the_operands() -> None:
     assert elementwise.typed("x * 2 + exp(-0.5)") == "x * T(2) + exp(-T(0.5))"
 
