@@ -22,6 +22,7 @@ import numpy as np
 
 from . import memory
 from .jit import kernel
+from .reduce import block_sum
 from .softmax import (
     BATCH,
     SERIAL_BELOW,
@@ -48,16 +49,12 @@ class Saved(NamedTuple):
     divisor: np.ndarray
 
 
-@kernel(reassociate=True, internal=True)
+@kernel(internal=True)
 def _total(values: Any) -> Any:
     """Sum, in blocks."""
     total = values.dtype.type(0)
     for start in range(0, values.size, _BLOCK):
-        block = values[start : start + _BLOCK]
-        s = values.dtype.type(0)
-        for i in range(block.size):
-            s += block[i]
-        total += s
+        total += block_sum(values[start : start + _BLOCK])
     return total
 
 

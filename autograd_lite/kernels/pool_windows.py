@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .jit import kernel
+from .reduce import block_sum
 from .scratch import release, scratch
 from .simd import at
 from .simd_conv import pad_low, pad_plane
@@ -396,14 +397,6 @@ def adaptive_max(parts, planes, extents, starts, ends, x, out, where):
     parallel_for(_adaptive_max_part, parts, (parts, planes, extents, starts, ends, x, out, where))
 
 
-@kernel(reassociate=True, inline=True)
-def _sum(line):
-    total = line.dtype.type(0)
-    for i in range(line.size):
-        total += line[i]
-    return total
-
-
 @kernel(internal=True)
 def _adaptive_mean_part(part, parts, planes, extents, starts, ends, x, out, backward):
     depth, height, width = extents[0]
@@ -432,7 +425,7 @@ def _adaptive_mean_part(part, parts, planes, extents, starts, ends, x, out, back
                                 for w in range(last_w - first_w):
                                     line[w] += share
                             else:
-                                total += _sum(line[: last_w - first_w])
+                                total += block_sum(line[: last_w - first_w])
                     if not backward:
                         out[target] = total * weight
                     target += 1

@@ -74,9 +74,9 @@ _JOINED = {"absolute": "sum", "square": "sum", "power": "sum", "nonzero": "sum",
 """The fold that continues another one in its next stage."""
 
 
-@kernel(reassociate=True, internal=True)
+@kernel(reassociate=True, inline=True)
 def block_sum(x):
-    """Inside a kernel: the sum of a block, in the lanes of vector registers."""
+    """Inside a kernel: the sum of a block or a line, in the lanes of vector registers."""
     s = x.dtype.type(0)
     for i in range(x.size):
         s += x[i]

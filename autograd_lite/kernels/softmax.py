@@ -18,6 +18,7 @@ import numpy as np
 
 from . import memory
 from .jit import kernel
+from .reduce import block_sum
 from .special import exp, like, log, maximum, times
 from .threading import parallel_for
 
@@ -52,14 +53,6 @@ def largest(line: Any) -> Any:
     for i in range(line.size):
         m = maximum(m, line[i])
     return m
-
-
-@kernel(reassociate=True, inline=True)
-def _sum(line: Any) -> Any:
-    s = line.dtype.type(0)
-    for i in range(line.size):
-        s += line[i]
-    return s
 
 
 @kernel(reassociate=True, inline=True)
@@ -115,7 +108,7 @@ def _softmax_lines(part: int, x: Any, y: Any, n: int, count: int, logarithm: boo
         else:
             for i in range(n):
                 out[i] = exp(line[i] - m)
-            s = one / _sum(out)
+            s = one / block_sum(out)
             for i in range(n):
                 out[i] *= s
 
@@ -198,7 +191,7 @@ def _backward_lines(part: int, g: Any, y: Any, dx: Any, n: int, count: int, loga
     for k in range(part * count, min(y.size // n, (part + 1) * count)):
         gk, yk, out = g[k * n : (k + 1) * n], y[k * n : (k + 1) * n], dx[k * n : (k + 1) * n]
         if logarithm:
-            total = _sum(gk)
+            total = block_sum(gk)
             for i in range(n):
                 out[i] = gk[i] - times(total, exp(yk[i]))
         else:
